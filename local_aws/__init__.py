@@ -1,0 +1,1 @@
+"""An embedded AWS that really executes: one process, one port, one state folder."""

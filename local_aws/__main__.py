@@ -1,0 +1,49 @@
+"""``python -m local_aws``: run the embedded AWS in the foreground until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local_aws.instance import Config
+from local_aws.server import Server
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True, help="folder that holds everything")
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument(
+        "--wait-seconds", type=float, default=20.0, help="how long a Get or Describe may wait"
+    )
+    args = parser.parse_args(argv)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    server = Server(
+        Config(
+            state=args.state.resolve(),
+            port=args.port,
+            region=args.region,
+            wait_seconds=args.wait_seconds,
+        )
+    )
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        server.start()
+    except OSError as error:
+        print(f"The embedded AWS cannot listen on port {args.port}: {error}.", file=sys.stderr)
+        return 1
+    print(f"The embedded AWS listens on {server.endpoint_url}, state in {args.state}", flush=True)
+    done.wait()
+    server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The services that moto serves, and their state on disk.
+
+moto keeps its state in memory. After each call that may have changed a service, that service's
+backend is written to the state folder, and read back when the embedded AWS starts again.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import moto
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+log = logging.getLogger("local_aws.control_plane")
+
+MOTO_SERVICES = {
+    "iam": "iam",
+    "sts": "sts",
+    "sns": "sns",
+    "sqs": "sqs",
+    "secretsmanager": "secretsmanager",
+    "ssm": "ssm",
+    "kms": "kms",
+    "kinesis": "kinesis",
+    "monitoring": "cloudwatch",
+}
+"""Signing name to moto's backend name; a service that only pretends is not in this list."""
+
+_READ_ONLY = ("Get", "List", "Describe", "Simulate")
+_LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Locks are made anew when a backend is read back."""
+
+    dispatch_table = {
+        **copyreg.dispatch_table,
+        _LOCK: lambda _: (threading.Lock, ()),
+        _RLOCK: lambda _: (threading.RLock, ()),
+    }
+
+
+class ControlPlane:
+    """moto behind one WSGI call, with a snapshot per service under ``folder``."""
+
+    def __init__(self, folder: Path, region: str) -> None:
+        self.folder = folder / moto.__version__
+        self.region = region
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._locks = {name: threading.Lock() for name in MOTO_SERVICES.values()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in MOTO_SERVICES.values():
+            self._restore(name)
+
+    def wsgi(
+        self, service: str, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        answer = list(self._app(environ, start_response))
+        if not self._reads_only(environ, body):
+            self._snapshot(MOTO_SERVICES[service])
+        return answer
+
+    @staticmethod
+    def _reads_only(environ: dict[str, Any], body: bytes) -> bool:
+        name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if not name and b"Action=" in body:
+            name = body.split(b"Action=", 1)[1].split(b"&", 1)[0].decode()
+        return name.startswith(_READ_ONLY)
+
+    def _regions(self, name: str) -> Any:
+        return get_backend(name)[DEFAULT_ACCOUNT_ID]  # type: ignore[call-overload]
+
+    def _snapshot(self, name: str) -> None:
+        path = self.folder / f"{name}.pickle"
+        with self._locks[name]:
+            buffer = io.BytesIO()
+            _Pickler(buffer).dump(dict(self._regions(name).items()))
+            scratch = path.with_suffix(".new")
+            scratch.write_bytes(buffer.getvalue())
+            os.replace(scratch, path)
+
+    def _restore(self, name: str) -> None:
+        path = self.folder / f"{name}.pickle"
+        if path.exists():
+            regions = self._regions(name)
+            # These files are the embedded AWS's own, in its own state folder.
+            for region, backend in cloudpickle.loads(path.read_bytes()).items():
+                regions[region] = backend
+            log.info("read %s back from %s", name, path)

@@ -1,0 +1,133 @@
+"""One running embedded AWS: its configuration, its state, its services."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_aws.service import Service
+from local_aws.store import Store
+
+if TYPE_CHECKING:
+    from local_aws.logs.engine import Logs
+    from local_aws.s3.engine import S3
+
+ENGINES = {
+    "s3": "local_aws.s3.engine:S3",
+    "logs": "local_aws.logs.engine:Logs",
+    "glue": "local_aws.glue.engine:Glue",
+    "athena": "local_aws.athena.engine:Athena",
+    "redshift-data": "local_aws.redshift.data:RedshiftData",
+    "redshift-serverless": "local_aws.redshift.serverless:RedshiftServerless",
+    "lambda": "local_aws.lambda_.engine:Lambda",
+    "cloudformation": "local_aws.cloudformation.engine:CloudFormation",
+}
+"""The services that the embedded AWS executes itself; moto serves some others."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How one embedded AWS is set up.
+
+    Attributes:
+        state: the folder that holds everything which survives a restart.
+        host, port: where it listens; port 0 takes a free one.
+        wait_seconds: how long a Describe or Get call of something unfinished may wait for it.
+    """
+
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    region: str = "us-east-1"
+    account: str = "123456789012"
+    wait_seconds: float = 20.0
+    max_waiting: int = 48
+
+
+class Instance:
+    """Services by name, the store they share, and the threads that work for them."""
+
+    def __init__(self, config: Config, services: list[str] | None = None) -> None:
+        self.config = config
+        self.port = config.port
+        config.state.mkdir(parents=True, exist_ok=True)
+        self.store = Store(config.state / "aws.sqlite")
+        self._workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
+        self._waiting = threading.BoundedSemaphore(config.max_waiting)
+        self.services: dict[str, Service] = {}
+        for name in services or ENGINES:
+            module, _, attribute = ENGINES[name].partition(":")
+            self.services[name] = getattr(importlib.import_module(module), attribute)(self)
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://{self.config.host}:{self.port}"
+
+    @property
+    def s3(self) -> S3:
+        return self.services["s3"]  # type: ignore[return-value]
+
+    @property
+    def logs(self) -> Logs:
+        return self.services["logs"]  # type: ignore[return-value]
+
+    def now(self) -> datetime:
+        """The current time, UTC, to the millisecond as AWS gives it."""
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.config.region}:{self.config.account}:{resource}"
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to be a client of this AWS (job, handler, command)."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.config.region,
+            "AWS_DEFAULT_REGION": self.config.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this very AWS, for engines that use another service."""
+        import boto3
+
+        return boto3.Session(
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            region_name=self.config.region,
+        ).client(service, endpoint_url=self.endpoint_url)
+
+    def background(self, work: Callable[..., Any], *args: Any) -> None:
+        """Run ``work`` in a worker thread; it must handle its own errors."""
+        self._workers.submit(work, *args)
+
+    def wait_for(self, done: Callable[[], bool]) -> None:
+        """Hold a Describe or Get call until ``done()``, so that pollers see a change at once.
+
+        Returns early after ``wait_seconds``, and at once when too many calls already wait.
+        """
+        if self.config.wait_seconds <= 0 or not self._waiting.acquire(blocking=False):
+            return
+        try:
+            self.store.wait(done, self.config.wait_seconds)
+        finally:
+            self._waiting.release()
+
+    def start(self) -> None:
+        for service in self.services.values():
+            service.start()
+
+    def stop(self) -> None:
+        for service in self.services.values():
+            service.stop()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self.store.close()

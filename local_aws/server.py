@@ -1,0 +1,72 @@
+"""The HTTP server: one port for every service."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from cheroot import wsgi
+
+from local_aws.control_plane import ControlPlane
+from local_aws.gateway import Gateway
+from local_aws.instance import Config, Instance
+
+THREADS = 24
+MAX_THREADS = 96
+"""Waiting calls are capped by ``Config.max_waiting``, so that these never all wait."""
+
+
+class Server:
+    """Starts and stops one embedded AWS; usable as a context manager.
+
+    >>> with Server(Config(state=Path("/tmp/state"))) as server:
+    ...     boto3.client("s3", endpoint_url=server.endpoint_url)
+    """
+
+    def __init__(self, config: Config, services: list[str] | None = None) -> None:
+        self.aws = Instance(config, services)
+        control_plane = ControlPlane(config.state / "moto", config.region)
+        self._http = wsgi.Server(
+            (config.host, config.port),
+            Gateway(self.aws, control_plane),
+            numthreads=THREADS,
+            max=MAX_THREADS,
+            request_queue_size=128,
+            timeout=120,
+            shutdown_timeout=2,
+        )
+        self._thread: threading.Thread | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        return self.aws.endpoint_url
+
+    def start(self) -> None:
+        """Listen, and return when requests are answered.
+
+        Raises:
+            OSError: the port is in use.
+        """
+        self._http.prepare()
+        self.aws.port = self._http.bind_addr[1]
+        self._thread = threading.Thread(target=self._http.serve, name="http", daemon=True)
+        self._thread.start()
+        self.aws.start()
+
+    def stop(self) -> None:
+        self._http.stop()
+        if self._thread:
+            self._thread.join(5)
+        self.aws.stop()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
