@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+_LAST = "\U0010ffff"
+"""Sorts after every character of a key."""
 
 
 def _encode(value: Any) -> Any:
@@ -111,15 +113,38 @@ class Store:
             )
         return cursor.rowcount > 0
 
-    def list(self, kind: str, prefix: str = "") -> list[tuple[str, Document]]:
-        """``(key, document)`` of a kind in key order; ``prefix`` narrows the keys."""
+    def clear(self, kind: str, prefix: str) -> int:
+        """Delete the documents of a kind whose key starts with ``prefix``; how many there were."""
+        with self.transaction():
+            cursor = self._db.execute(
+                "DELETE FROM document WHERE kind = ? AND key >= ? AND key < ?",
+                (kind, prefix, prefix + _LAST),
+            )
+        return cursor.rowcount
+
+    def list(
+        self, kind: str, prefix: str = "", after: str = "", limit: int = -1
+    ) -> list[tuple[str, Document]]:
+        """``(key, document)`` of a kind in key order.
+
+        ``prefix`` narrows the keys; ``after`` and ``limit`` take one page of them.
+        """
         with self._lock:
             rows = self._db.execute(
-                "SELECT key, body FROM document WHERE kind = ? AND key >= ? AND"
-                " substr(key, 1, ?) = ? ORDER BY key",
-                (kind, prefix, len(prefix), prefix),
+                "SELECT key, body FROM document"
+                " WHERE kind = ? AND key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?",
+                (kind, prefix, prefix + _LAST, after, limit),
             ).fetchall()
         return [(key, json.loads(body, object_hook=_decode)) for key, body in rows]
+
+    def keys(self, kind: str, prefix: str = "") -> tuple[str, ...]:
+        """The keys of a kind that start with ``prefix``, in order, without their documents."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT key FROM document WHERE kind = ? AND key >= ? AND key < ? ORDER BY key",
+                (kind, prefix, prefix + _LAST),
+            ).fetchall()
+        return tuple(key for (key,) in rows)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Block until ``done()`` holds after some write, at most ``seconds``; its last answer."""
