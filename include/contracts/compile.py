@@ -7,8 +7,10 @@ of them into one JSON document, which is deployed as `s3://<artifacts>/contracts
     {"format": 1,
      "sources":  {"<source>": ["<dataset>", ...]},
      "datasets": {"<dataset>": {name, source, file_name, delimiter, encoding, key, columns, rules,
-                                max_quarantined_percent, description, owner, frequency}},
-     "gold":     {"<table>": {name, built_from, key, columns, description, owner}}}
+                                max_quarantined_percent, min_rows, description, owner,
+                                frequency, glue_columns}},
+     "gold":     {"<table>": {name, built_from, key, columns, glue_columns, description,
+                                owner}}}
 
 `python -m include.contracts.compile` prints that document; `--out FILE` writes it.
 """
@@ -105,6 +107,7 @@ class Contract:
     delimiter: str | None = None
     encoding: str | None = None
     max_quarantined_percent: float | None = None
+    min_rows: int = 0
     frequency: str | None = None
 
     def glue_columns(self) -> list[dict[str, str]]:
@@ -235,7 +238,8 @@ def _contract(path: Path) -> Contract:
         raise reader.fail(
             "primaryKeyPosition", f"expected 1, 2, ... on the key's columns, found {sorted(key)}"
         )
-    rules += _table_rules(reader, table, {c.name: c for c in columns}, layer)
+    table_rules, min_rows = _table_rules(reader, table, {c.name: c for c in columns}, layer)
+    rules += table_rules
     ids = [rule.id for rule in rules]
     for rule_id in ids:
         if ids.count(rule_id) > 1:
@@ -254,7 +258,7 @@ def _contract(path: Path) -> Contract:
     if layer == "gold":
         built_from = reader.get(custom, "builtFrom", list, "customProperties")
         return Contract(built_from=tuple(built_from), **common)
-    return Contract(**common, **_delivery(reader, root, table, custom))
+    return Contract(min_rows=min_rows, **common, **_delivery(reader, root, table, custom))
 
 
 def _delivery(
@@ -454,14 +458,21 @@ def _column_rules(reader: _Reader, node: dict[str, Any], column: Column, layer: 
 
 def _table_rules(
     reader: _Reader, table: dict[str, Any], columns: dict[str, Column], layer: str
-) -> list[Rule]:
+) -> tuple[list[Rule], int]:
+    """Rules over several columns, and the least number of rows that a file must have."""
     rules: list[Rule] = []
+    min_rows = 0
     for check in table.get("quality") or []:
         rule_id = reader.get(check, "name", str, "schema.quality")
         at = f"schema.quality.{rule_id}"
         if layer == "gold":
             raise reader.fail(at, "rules of gold tables are the audits in SQL")
         severity = reader.severity(check.get("severity"), at)
+        if check.get("metric") == "rowCount":
+            min_rows = check.get("mustBeGreaterOrEqualTo")
+            if severity != "error" or isinstance(min_rows, bool) or not isinstance(min_rows, int):
+                raise reader.fail(at, "expected severity error and mustBeGreaterOrEqualTo: n")
+            continue
         implementation = check.get("implementation")
         if check.get("engine") != "madrugada" or not isinstance(implementation, dict):
             raise reader.fail(at, "expected type custom with engine madrugada")
@@ -484,7 +495,7 @@ def _table_rules(
                 str(check.get("description", "")),
             )
         )
-    return rules
+    return rules, min_rows
 
 
 def load_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Contract]:
@@ -564,6 +575,7 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
         datasets[contract.name] = {
             **_plain(contract, "source", "file_name", "delimiter", "encoding", "frequency"),
             "max_quarantined_percent": contract.max_quarantined_percent,
+            "min_rows": contract.min_rows,
             "rules": [asdict(rule) for rule in contract.rules],
         }
     for contract in contracts.values():
