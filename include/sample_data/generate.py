@@ -222,9 +222,9 @@ def _orders(delivery: Delivery, rows: int, seed: int) -> None:
     total = max(len(FIRST_ORDERS), rows if rows > DEFAULT_ROWS else 0)
     days = [f"{date(2024, 1, 6) + timedelta(days=n)}" for n in range(360)]
     for order in FIRST_ORDERS:
-        _, _, quantity, price, _ = order.split(",")
-        if price:
-            delivery.orders_total += int(quantity) * Decimal(price)
+        _, _, units, unit_price, _ = order.split(",")
+        if unit_price:
+            delivery.orders_total += int(units) * Decimal(unit_price)
         else:
             delivery.orders_without_price += 1
     cents_total = 0
