@@ -171,7 +171,7 @@ class PartitionFilter:
         return None
 
     def _comparison(self, node: Any) -> Predicate:
-        kind = type(node)
+        kind: Any = type(node)
         column, literal = node.left, node.right
         if not isinstance(column, exp.Column):
             column, literal = literal, column
