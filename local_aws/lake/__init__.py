@@ -1,0 +1,7 @@
+"""The lake: catalog tables over plain files, for every engine that queries them."""
+
+from local_aws.lake.errors import LakeError
+from local_aws.lake.scan import Column, Lake, Scan
+from local_aws.lake.types import HiveType, literal, parse_type, quoted
+
+__all__ = ["Column", "HiveType", "Lake", "LakeError", "Scan", "literal", "parse_type", "quoted"]
