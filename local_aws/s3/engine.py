@@ -1,0 +1,126 @@
+"""S3: objects are plain files that every engine and every client shares."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local_aws.s3.body import Body
+from local_aws.s3.buckets import BucketOperations
+from local_aws.s3.errors import S3Error
+from local_aws.s3.lists import ListOperations
+from local_aws.s3.objects import ObjectStore
+from local_aws.s3.protocol import Call, Reply, Router, error_reply, parse_target, status_line
+from local_aws.s3.transfers import ObjectOperations
+from local_aws.service import AwsError, Feature
+
+log = logging.getLogger("local_aws.s3")
+
+
+class S3(BucketOperations, ListOperations, ObjectOperations):
+    """The S3 of one embedded AWS; objects are files under ``<state>/s3/<bucket>/<key>``."""
+
+    features = (
+        Feature("addressing", "path style and <bucket>.localhost", "supported"),
+    )
+
+    def setup(self) -> None:
+        state = self.aws.config.state
+        self.objects = ObjectStore(state / "s3", state / "s3-scratch", state / "s3.sqlite")
+        self._router = Router(self._operations)
+
+    def stop(self) -> None:
+        self.objects.close()
+
+    def bucket_path(self, bucket: str) -> Path:
+        """The folder of a bucket's objects; it need not exist yet."""
+        return self.objects.root / bucket
+
+    def path(self, uri: str) -> Path:
+        """The file or folder of ``s3://bucket/key`` (also ``s3a`` and ``s3n``).
+
+        Raises:
+            AwsError: NoSuchBucket; InvalidURI when it is no such URI, or leads out of the bucket.
+        """
+        scheme, separator, rest = uri.partition("://")
+        if not separator or scheme not in ("s3", "s3a", "s3n"):
+            raise S3Error("InvalidURI", f"{uri!r} is no URI of S3: expected s3://bucket/key")
+        bucket, _, key = rest.partition("/")
+        folder = self.objects.folder(bucket)
+        if ".." in key.split("/") or "\0" in key:
+            raise S3Error("InvalidURI", f"{uri!r} leads out of its bucket")
+        return folder / key.strip("/") if key.strip("/") else folder
+
+    def wsgi(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one request of S3's REST protocol."""
+        body = Body(environ)
+        call = Call(
+            environ["REQUEST_METHOD"], "", "", {}, environ, body, uuid.uuid4().hex[:16].upper()
+        )
+        reply = self._answer(call)
+        body.drain()
+        headers = [
+            ("x-amz-request-id", call.request_id),
+            ("x-amz-id-2", "local"),
+            ("Server", "AmazonS3"),
+        ]
+        content = reply.body
+        if isinstance(content, bytes):
+            if reply.status not in (204, 304):
+                reply.headers.setdefault("Content-Length", str(len(content)))
+            content = iter((content,)) if content and call.method != "HEAD" else iter(())
+        for name, value in reply.headers.items():
+            headers.append((name, value if value.isascii() else _latin(value)))
+        start_response(status_line(reply.status), headers)
+        return content
+
+    def _answer(self, call: Call) -> Reply:
+        try:
+            call.bucket, call.key, call.query = parse_target(call.environ)
+            self._check_expiry(call)
+            owner = call.environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+            if owner not in (None, self.aws.config.account):
+                raise S3Error("AccessDenied", "Access Denied")
+            call.operation = self._router.match(call)
+            return getattr(self, call.operation)(call)
+        except AwsError as error:
+            return error_reply(error, call, f"/{call.bucket}/{call.key}".rstrip("/") or "/")
+        except Exception as error:
+            log.exception("s3:%s of %s/%s failed", call.operation, call.bucket, call.key)
+            failure = S3Error("InternalError", f"{type(error).__name__}: {error}")
+            return error_reply(failure, call, f"/{call.bucket}/{call.key}")
+
+    def _check_expiry(self, call: Call) -> None:
+        """Refuse a presigned URL after its time.
+
+        Raises:
+            S3Error: AccessDenied, AuthorizationQueryParametersError.
+        """
+        seconds = call.query.get("X-Amz-Expires")
+        if seconds is None:
+            return
+        try:
+            signed = datetime.strptime(call.query.get("X-Amz-Date", ""), "%Y%m%dT%H%M%SZ")
+            expires = signed.replace(tzinfo=UTC) + timedelta(seconds=int(seconds))
+        except ValueError:
+            raise S3Error(
+                "AuthorizationQueryParametersError",
+                "X-Amz-Date must be formatted YYYYMMDDTHHMMSSZ and X-Amz-Expires a number",
+            ) from None
+        if self.aws.now() > expires:
+            raise S3Error(
+                "AccessDenied",
+                "Request has expired",
+                Expires=expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+
+
+def _latin(value: str) -> str:
+    """A header's text as WSGI wants it: each byte of its UTF-8 as one character."""
+    return value.encode().decode("latin-1")
