@@ -1,0 +1,72 @@
+# Madrugada: `make` alone lists what it can do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+-include .env
+export
+
+VENV := .venv
+PY := $(VENV)/bin/python
+ROWS ?= 1000
+ENGINE ?= athena
+FORMAT ?= table
+FROM ?=
+DATE ?=
+START ?=
+END ?=
+Q ?=
+LOG ?=
+
+.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-slow bench
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: ## install the locked packages into .venv
+	@bash ops/setup.sh $(VENV)
+
+run: setup ## first night of all: stack up, sample delivered, night run, figures shown (ROWS=1000)
+	@$(PY) -m ops.run --rows "$(ROWS)"
+
+up: setup ## start the embedded AWS and Airflow (PORT=8080 AWS_PORT=4566)
+	@$(PY) -m ops.stack up
+
+stop: ## end every process that up or run started, and only those
+	@if [ -x $(PY) ]; then $(PY) -m ops.stack stop; else echo "Nothing was running."; fi
+
+clean: ## stop, and remove all tables, objects, logs and run history
+	@if [ -x $(PY) ]; then $(PY) -m ops.stack clean; fi
+
+deliver: setup ## make a folder of CSV files a date's delivery: FROM=<folder> DATE=YYYY-MM-DD
+	@$(PY) -m ops.deliver --from "$(FROM)" --date "$(DATE)"
+
+nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD
+	@$(PY) -m ops.nightly --date "$(DATE)"
+
+backfill: setup ## run a range of nights again: START=YYYY-MM-DD END=YYYY-MM-DD
+	@$(PY) -m ops.nightly --start "$(START)" --end "$(END)"
+
+sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)
+	@$(PY) -m ops.sql --engine "$(ENGINE)" --query "$$Q" --format "$(FORMAT)"
+
+logs: setup ## the last lines of every process (LOG=scheduler follows one)
+	@$(PY) -m ops.logs "$(LOG)"
+
+test: setup ## all tests
+	@$(VENV)/bin/pytest -q
+
+lint: setup ## formatter, linter, types and template, in check mode
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/cfn-lint infra/template.yaml
+
+format: setup ## format the code and fix what can be fixed
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+docs: setup ## write the generated documents anew
+	@$(PY) -m ops.documents
+
+lock: setup ## lock requirements.in into requirements.txt
+	@$(VENV)/bin/uv pip compile requirements.in -o requirements.txt --python-version 3.11 --generate-hashes --no-header -q
+	@echo "requirements.txt is locked; run make setup"

@@ -1,0 +1,271 @@
+"""
+# sales_nightly
+
+Carries one delivery of sales from bronze to the warehouse, every night at 03:00 in São Paulo.
+
+**What it does.** Two sources deliver files: `orders` (one CSV) and `stores` (six CSVs). The
+`ingest` Lambda has put them in bronze, unchanged, with a manifest. The night reads them by their
+contracts into silver, sends what breaks a contract to `madrugada_silver.quarantine`, builds gold,
+loads the warehouse, and asks Athena, Spectrum and Redshift the same questions. Each layer is
+written aside, audited, and then published one table at a time, so a reader sees the last night or
+this one, never half of one.
+
+**What a re-run does.** The same. Clear any task, or trigger the date again with the form: the
+result is the same tables. Silver keeps the newest delivery's row for each key, so running an old
+night again does not bring old values back.
+
+**When it fails.** The alarm names the task and the reason. Nothing of the failed step is published.
+
+- `wait_for_delivery`, `check_delivery`: a file is missing, or is not as its contract says. Deliver
+  the file that the error names, then clear both.
+- `build_silver`: too much was quarantined, or a required column is gone. Read the job's log (it is
+  in the task's log too), have the file delivered again, then clear.
+- `audit_silver`, `audit_gold`: the check that is named differs. The candidate tables are still in
+  `madrugada_staging`, to be queried.
+- `publish_silver`, `publish_gold`: another night published meanwhile. Clear the `build_*` task.
+- `reconcile`: the engines differ; the error has the rows. Clear `load_warehouse`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.providers.amazon.aws.operators.athena import AthenaOperator
+from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
+from airflow.providers.amazon.aws.operators.lambda_function import LambdaInvokeFunctionOperator
+from airflow.providers.amazon.aws.operators.redshift_data import RedshiftDataOperator
+from airflow.providers.amazon.aws.operators.sns import SnsPublishOperator
+from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+from airflow.providers.amazon.aws.transfers.s3_to_redshift import S3ToRedshiftOperator
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
+
+from madrugada import defaults
+from madrugada.assets import PUBLISHED_SALES
+from madrugada.audit import AthenaAuditOperator
+from madrugada.crawler import crawl
+from madrugada.publishing import PublishTablesOperator
+from madrugada.settings import settings
+from madrugada.staging import candidate
+
+AWS = settings()
+
+DATASETS = {
+    "orders": ["sales_data"],
+    "stores": ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"],
+}
+GOLD = ["processed_sales", "wide_vendas", "vendas_por_produto", "vendas_por_cidade_mes"]
+QUESTIONS = ["rows_by_table", "total_by_product", "vendas_by_product", "vendas_by_month"]
+
+with DAG(
+    dag_id="sales_nightly",
+    description="Orders and store sales: bronze, silver, gold, Redshift",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("0 3 * * *", timezone=defaults.TIMEZONE),
+    start_date=pendulum.datetime(2024, 1, 1, tz=defaults.TIMEZONE),
+    catchup=False,
+    max_active_runs=1,
+    tags=["sales", "nightly"],
+    default_args=defaults.default_args(),
+    template_searchpath=defaults.SQL_FOLDER,
+    user_defined_macros={"candidate": candidate},
+    params={
+        "delivery_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Delivery date",
+            description="Which delivery to run. Empty: the day on which the run is due.",
+        ),
+        "sources": Param(
+            list(DATASETS),
+            type="array",
+            items={"type": "string", "enum": list(DATASETS)},
+            examples=list(DATASETS),
+            minItems=1,
+            title="Sources",
+            description="Whose files to take in. Gold and the warehouse are always built whole.",
+        ),
+    },
+) as dag:
+
+    @task
+    def plan_night(params: dict[str, Any]) -> dict[str, Any]:
+        """Say which delivery this is, of which datasets, and where its manifests will be."""
+        from madrugada.night import plan
+
+        dag_run = get_current_context()["dag_run"]
+        return plan(params, dag_run, DATASETS)
+
+    night = plan_night()
+
+    wait_for_delivery = S3KeySensor(
+        task_id="wait_for_delivery",
+        bucket_name=AWS.bucket("bronze"),
+        bucket_key=night["manifest_keys"],
+        mode="reschedule",
+        timeout=AWS.delivery_patience.total_seconds(),
+        retries=0,  # its patience is the timeout
+    )
+
+    # After a wait in vain too: it names the files that are missing or wrong.
+    check_delivery = LambdaInvokeFunctionOperator(
+        task_id="check_delivery",
+        function_name=AWS.ingest_function,
+        payload="{{ ti.xcom_pull(task_ids='plan_night')['delivery'] | tojson }}",
+        trigger_rule="all_done",
+        retries=0,  # the same files would be as wrong again
+    )
+
+    crawl_bronze = crawl(AWS.bronze_crawler, task_id="crawl_bronze", pool=defaults.CRAWLER_POOL)
+
+    build_silver = GlueJobOperator(
+        task_id="build_silver",
+        job_name=AWS.bronze_to_silver_job,
+        script_args={
+            "--delivery_date": night["delivery_date"],
+            "--sources": night["sources"],
+        },
+        stop_job_run_on_kill=True,
+        verbose=True,
+        pool=defaults.GLUE_POOL,
+    )
+
+    audit_silver = AthenaAuditOperator(
+        task_id="audit_silver",
+        query="athena/audit/silver.sql",
+        workgroup=AWS.athena_workgroup,
+    )
+
+    publish_silver = PublishTablesOperator(
+        task_id="publish_silver",
+        layer="silver",
+        database=AWS.silver_database,
+        staging_database=AWS.staging_database,
+        version=build_silver.output,
+    )
+
+    build_gold = GlueJobOperator(
+        task_id="build_gold",
+        job_name=AWS.sales_silver_to_gold_job,
+        script_args={"--delivery_date": night["delivery_date"]},
+        stop_job_run_on_kill=True,
+        verbose=True,
+        pool=defaults.GLUE_POOL,
+    )
+
+    audit_gold = AthenaAuditOperator(
+        task_id="audit_gold",
+        query="athena/audit/gold.sql",
+        workgroup=AWS.athena_workgroup,
+    )
+
+    publish_gold = PublishTablesOperator(
+        task_id="publish_gold",
+        layer="gold",
+        database=AWS.gold_database,
+        staging_database=AWS.staging_database,
+        version=build_gold.output,
+    )
+
+    create_tables = RedshiftDataOperator(
+        task_id="create_tables",
+        sql=[
+            "redshift/schema/create_schema.sql",
+            *[f"redshift/schema/{table}.sql" for table in GOLD],
+        ],
+        **AWS.redshift,
+    )
+
+    # External DDL cannot run inside the transaction that a batch is.
+    create_external_schema = RedshiftDataOperator(
+        task_id="create_external_schema",
+        sql="redshift/schema/create_external_schema.sql",
+        params={"gold_database": AWS.gold_database, "role": AWS.role("redshift")},
+        **AWS.redshift,
+    )
+
+    load_warehouse = S3ToRedshiftOperator.partial(
+        task_id="load_warehouse",
+        map_index_template="{{ task.table }}",
+        s3_bucket=AWS.bucket("gold"),
+        schema="sales_schema",
+        copy_options=["format as parquet"],
+        method="UPSERT",
+        redshift_conn_id="aws_default",
+        # Only for its role: without one the operator writes keys into the SQL text.
+        aws_conn_id="redshift_copy_role",
+        redshift_data_api_kwargs=AWS.redshift,
+        pool=defaults.WAREHOUSE_POOL,
+    ).expand_kwargs(publish_gold.output)
+
+    ask_athena = AthenaOperator.partial(
+        task_id="ask_athena",
+        workgroup=AWS.athena_workgroup,
+        execution_timeout=timedelta(minutes=10),
+    ).expand(query=[f"athena/validation/{question}.sql" for question in QUESTIONS])
+
+    ask_redshift = RedshiftDataOperator(
+        task_id="ask_redshift",
+        sql=[f"redshift/validation/{question}.sql" for question in QUESTIONS],
+        params={"schema": "sales_schema"},
+        **AWS.redshift,
+    )
+
+    ask_spectrum = RedshiftDataOperator(
+        task_id="ask_spectrum",
+        sql=[f"redshift/validation/{question}.sql" for question in QUESTIONS],
+        params={"schema": "spectrum"},
+        **AWS.redshift,
+    )
+
+    @task(outlets=[PUBLISHED_SALES])
+    def reconcile(
+        night: dict[str, Any],
+        silver: str,
+        gold: str,
+        athena: list[str],
+        redshift: list[str],
+        spectrum: list[str],
+    ) -> str:
+        """Compare the engines' answers and the layers' counts, and write the night's report."""
+        from madrugada.report import reconcile_night
+
+        return reconcile_night(
+            pipeline="sales_nightly",
+            night=night,
+            versions={"silver": silver, "gold": gold},
+            questions=QUESTIONS,
+            answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},
+        )
+
+    report = reconcile(
+        night,
+        build_silver.output,
+        build_gold.output,
+        ask_athena.output,
+        ask_redshift.output,
+        ask_spectrum.output,
+    )
+
+    send_report = SnsPublishOperator(
+        task_id="send_report",
+        target_arn=AWS.topic("reports"),
+        subject="sales_nightly {{ ti.xcom_pull(task_ids='plan_night')['delivery_date'] }}",
+        message=report,
+    )
+
+    # The night, from left to right.
+    night >> wait_for_delivery >> check_delivery >> crawl_bronze
+    crawl_bronze >> build_silver >> audit_silver >> publish_silver
+    publish_silver >> build_gold >> audit_gold >> publish_gold
+
+    # The warehouse is made ready while the lake is built.
+    night >> [create_tables, create_external_schema]
+    [publish_gold, create_tables] >> load_warehouse
+
+    publish_gold >> ask_athena
+    load_warehouse >> ask_redshift
+    [publish_gold, create_external_schema] >> ask_spectrum
+    [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report

@@ -1,0 +1,1 @@
+"""What `make` calls: the local stack's processes, deliveries, nights and queries."""

@@ -1,0 +1,69 @@
+"""Make a folder of CSV files a date's delivery, and say how bronze took it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from datetime import date
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from include.contracts.compile import load_contracts
+from include.sample_data import producer
+from ops.nightly import a_date
+from ops.settings import OpsError, Settings
+from ops.sql import client
+
+
+def deliver(settings: Settings, folder: Path, day: date) -> None:
+    """Send the folder to landing, let the ingest function take it in, and report.
+
+    Raises:
+        OpsError: the folder cannot be sent, or the delivery was rejected or is incomplete; the
+            message names each file and what was expected.
+    """
+    try:
+        plan = producer.plan_delivery(folder, load_contracts().values())
+        for path in plan.unknown:
+            print(f"  not sent, no contract knows it: {path}")
+        keys = producer.deliver(plan, day, settings.bucket("landing"), client(settings, "s3"))
+    except producer.ProducerError as error:
+        raise OpsError(str(error)) from error
+    print(f"Sent {len(keys)} files to s3://{settings.bucket('landing')} as {day}")
+    request = {"delivery_date": day.isoformat(), "sources": sorted({s for s, _ in plan.files})}
+    answer = client(settings, "lambda").invoke(
+        FunctionName="madrugada-ingest", Payload=json.dumps(request).encode()
+    )
+    said = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise OpsError(f"The delivery is not accepted: {said.get('errorMessage', said)}")
+    print(f"Bronze has the delivery of {day}: {', '.join(request['sources'])} complete.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ops.deliver", description=__doc__)
+    parser.add_argument("--from", dest="folder", default="")
+    parser.add_argument("--date", default="")
+    args = parser.parse_args(argv)
+    try:
+        if not args.folder or not args.date:
+            raise OpsError("Say what to deliver: make deliver FROM=<folder> DATE=2026-01-05")
+        settings = Settings.load()
+        os.environ.update(settings.aws_environment())
+        deliver(settings, Path(args.folder).expanduser(), a_date(args.date))
+    except OpsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ClientError, BotoCoreError) as error:
+        print(
+            f"The embedded AWS does not answer ({error}). Start it with: make up", file=sys.stderr
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Run nights through the scheduler and watch them: one date, or a range of dates."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ops.airflow_api import Airflow
+from ops.settings import OpsError, Settings
+
+ZONE = ZoneInfo("America/Sao_Paulo")
+FINAL = {"success", "failed", "upstream_failed", "skipped", "removed"}
+MARKS = {"success": "ok", "failed": "FAILED", "upstream_failed": "not run", "skipped": "skipped"}
+
+
+def a_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise OpsError(f"{text!r} is not a date: expected YYYY-MM-DD, for example 2026-01-05.")  # noqa: B904
+
+
+def wait_for_dag(airflow: Airflow, dag_id: str, seconds: float = 90) -> None:
+    """Wait until the DAG processor has read a new DAG file for the first time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = airflow.get("/dags", dag_id_pattern=dag_id)["dags"]
+        if any(dag["dag_id"] == dag_id and not dag["has_import_errors"] for dag in found):
+            return
+        errors = airflow.get("/importErrors")["import_errors"]
+        if errors:
+            raise OpsError(
+                f"{errors[0]['filename']} cannot be imported:\n{errors[0]['stack_trace']}"
+            )
+        time.sleep(0.3)
+    raise OpsError(f"Airflow has not found the DAG {dag_id} within {seconds:.0f} s. See: make logs")
+
+
+def trigger(airflow: Airflow, dag_id: str, day: date) -> str:
+    """Trigger one night by hand, as the form in the UI does; its run id."""
+    wait_for_dag(airflow, dag_id)
+    run_id = f"manual__{day.isoformat()}__{datetime.now(ZONE):%Y%m%dT%H%M%S%f}"
+    body = {
+        "dag_run_id": run_id,
+        "logical_date": None,
+        "conf": {"delivery_date": day.isoformat()},
+    }
+    airflow.post(f"/dags/{dag_id}/dagRuns", body)
+    return run_id
+
+
+def watch(airflow: Airflow, dag_id: str, run_id: str, timeout: float = 7200) -> bool:
+    """Print each task as it ends, until the run has ended; True when it succeeded."""
+    seen: set[tuple[str, int, str]] = set()
+    began = time.monotonic()
+    while True:
+        run = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}")
+        tasks = airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=200)
+        for one in sorted(tasks["task_instances"], key=lambda t: t["end_date"] or "~"):
+            _show(airflow, dag_id, run_id, one, seen, time.monotonic() - began)
+        if run["state"] in ("success", "failed"):
+            print(f"{dag_id} {run_id}: {run['state']} in {_seconds(run):.1f} s", flush=True)
+            return run["state"] == "success"
+        if time.monotonic() - began > timeout:
+            raise OpsError(f"{dag_id} {run_id} has not ended within {timeout:.0f} s")
+        time.sleep(0.5)
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    first, last = (datetime.fromisoformat(run[k]) for k in ("queued_at", "end_date"))
+    return (last - first).total_seconds()
+
+
+def _show(
+    airflow: Airflow,
+    dag_id: str,
+    run_id: str,
+    one: dict[str, Any],
+    seen: set[tuple[str, int, str]],
+    elapsed: float,
+) -> None:
+    state = one["state"]
+    key = (one["task_id"], one["map_index"], state or "")
+    if key in seen or state not in {*FINAL, "up_for_retry"}:
+        return
+    seen.add(key)
+    label = one["task_id"]
+    if one["map_index"] >= 0:
+        label += f" [{one.get('rendered_map_index') or one['map_index']}]"
+    took = f"{one['duration']:6.1f} s" if one["duration"] else ""
+    print(f"  {elapsed:6.1f} s  {MARKS.get(state, state):<8} {label:<44} {took}", flush=True)
+    if state in ("failed", "up_for_retry"):
+        print(_error_of(airflow, dag_id, run_id, one), flush=True)
+
+
+def _error_of(airflow: Airflow, dag_id: str, run_id: str, one: dict[str, Any]) -> str:
+    """The last error lines of a failed task's log."""
+    path = (
+        f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{one['task_id']}"
+        f"/logs/{max(one['try_number'], 1)}"
+    )
+    try:
+        content = airflow.get(path, map_index=one["map_index"], full_content=True)["content"]
+    except OpsError as error:
+        return f"           (its log cannot be read: {error})"
+    said = []
+    for line in content:
+        if not isinstance(line, dict) or line.get("level") not in ("error", "critical"):
+            continue
+        said.append(line.get("event", ""))
+        said += [
+            f"{e.get('exc_type')}: {e.get('exc_value')}" for e in line.get("error_detail") or []
+        ]
+    return "\n".join(f"           {line}" for line in said[-6:])
+
+
+def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
+    """Run every night of a range again, one after the other; True when all succeeded."""
+    if last < first:
+        raise OpsError(f"END={last} is before START={first}.")
+    wait_for_dag(airflow, dag_id)
+    body = {
+        "dag_id": dag_id,
+        "from_date": datetime(first.year, first.month, first.day, tzinfo=ZONE).isoformat(),
+        "to_date": (
+            datetime(last.year, last.month, last.day, tzinfo=ZONE) + timedelta(hours=23)
+        ).isoformat(),
+        "reprocess_behavior": "completed",
+        "max_active_runs": 1,
+        "run_backwards": False,
+        "dag_run_conf": {},
+    }
+    made = airflow.post("/backfills", body)
+    while True:
+        runs = airflow.get(
+            f"/dags/{dag_id}/dagRuns",
+            run_after_gte=body["from_date"],
+            run_after_lte=body["to_date"],
+            run_type="backfill",
+            limit=1000,
+        )["dag_runs"]
+        state = airflow.get(f"/backfills/{made['id']}")
+        if state["completed_at"]:
+            break
+        time.sleep(1)
+    good = True
+    for run in sorted(runs, key=lambda r: r["run_after"]):
+        day = datetime.fromisoformat(run["run_after"]).astimezone(ZONE).date()
+        print(f"  {day}  {run['state']}", flush=True)
+        good &= run["state"] == "success"
+    print(f"{len(runs)} nights: {'all succeeded' if good and runs else 'NOT all succeeded'}")
+    return good and bool(runs)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ops.nightly", description=__doc__)
+    parser.add_argument("--dag", default="sales_nightly")
+    parser.add_argument("--date", help="run this delivery date, YYYY-MM-DD")
+    parser.add_argument("--start", help="first delivery date of a backfill")
+    parser.add_argument("--end", help="last delivery date of a backfill")
+    args = parser.parse_args(argv)
+    try:
+        airflow = Airflow(Settings.load())
+        if args.date:
+            run_id = trigger(airflow, args.dag, a_date(args.date))
+            good = watch(airflow, args.dag, run_id)
+        elif args.start and args.end:
+            good = backfill(airflow, args.dag, a_date(args.start), a_date(args.end))
+        else:
+            raise OpsError(
+                "Say which nights: make nightly DATE=2026-01-05,"
+                " or make backfill START=2026-01-01 END=2026-01-05."
+            )
+    except OpsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Where the local stack keeps its state and which ports it takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+AIRFLOW_PORT = 8080
+AWS_PORT = 4566
+
+
+class OpsError(Exception):
+    """Something the person at the keyboard can mend; the message says how."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One checkout's local stack.
+
+    Attributes:
+        state: folder of everything that survives `make stop` (databases, objects, logs).
+        airflow_port, aws_port: TCP ports on 127.0.0.1.
+        prefix: what every bucket name begins with.
+    """
+
+    state: Path
+    airflow_port: int
+    aws_port: int
+    prefix: str
+    region: str = "us-east-1"
+    account: str = "123456789012"
+
+    @classmethod
+    def load(cls) -> Settings:
+        """From the environment, else from the running stack, else the defaults.
+
+        Raises:
+            OpsError: a port is not a number.
+        """
+        state = Path(os.environ.get("MADRUGADA_STATE") or ROOT / ".state").resolve()
+        saved = state / "stack.json"
+        running = json.loads(saved.read_text()) if saved.exists() else {}
+        return cls(
+            state=state,
+            airflow_port=_port("PORT", running.get("airflow_port", AIRFLOW_PORT)),
+            aws_port=_port("AWS_PORT", running.get("aws_port", AWS_PORT)),
+            prefix=os.environ.get("MADRUGADA_PREFIX") or "madrugada-local",
+        )
+
+    @property
+    def aws_url(self) -> str:
+        return f"http://127.0.0.1:{self.aws_port}"
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    def bucket(self, layer: str) -> str:
+        return f"{self.prefix}-{layer}"
+
+    def secret(self, name: str) -> str:
+        """A random secret of this checkout, made once and kept in the state folder."""
+        path = self.state / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32))
+        return path.read_text()
+
+    def aws_environment(self) -> dict[str, str]:
+        """What makes any AWS client talk to the embedded AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def airflow_environment(self) -> dict[str, str]:
+        """Airflow's configuration and the project's settings for the local stack.
+
+        On AWS the same names are set by the deployment; nothing in `dags/` differs.
+        """
+        home = self.state / "airflow"
+        return {
+            **self.aws_environment(),
+            "MADRUGADA_PREFIX": self.prefix,
+            "MADRUGADA_AWS_ACCOUNT": self.account,
+            "MADRUGADA_DELIVERY_PATIENCE_SECONDS": os.environ.get(
+                "MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60"
+            ),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.airflow_port),
+            "AIRFLOW__API__BASE_URL": self.airflow_url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": self.secret("api"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": self.secret("jwt"),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "airflow"),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "0",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws"}),
+            "AIRFLOW_CONN_REDSHIFT_COPY_ROLE": json.dumps(
+                {
+                    "conn_type": "aws",
+                    "extra": {
+                        "role_arn": f"arn:aws:iam::{self.account}:role/{self.prefix}-redshift"
+                    },
+                }
+            ),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+
+def _port(variable: str, default: int) -> int:
+    value = os.environ.get(variable) or default
+    try:
+        port = int(value)
+    except ValueError:
+        port = -1
+    if not 0 < port < 65536:
+        raise OpsError(f"{variable}={value!r} is not a port: expected a number from 1 to 65535.")
+    return port

@@ -1,0 +1,222 @@
+"""The local stack: the embedded AWS and Airflow, up and down."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from ops import processes
+from ops.settings import ROOT, OpsError, Settings
+
+PYTHON = sys.executable
+AIRFLOW = str(Path(sys.executable).parent / "airflow")
+NEEDED_DISK = 2 * 1024**3
+AIRFLOW_PARTS = {
+    "scheduler": [AIRFLOW, "scheduler"],
+    "dag-processor": [AIRFLOW, "dag-processor"],
+    "triggerer": [AIRFLOW, "triggerer"],
+}
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def is_up(settings: Settings) -> bool:
+    """Do this checkout's own processes answer on its ports?"""
+    return (
+        any(processes.of_stack(settings.state))
+        and answers(f"{settings.aws_url}/_local/health")
+        and answers(f"{settings.airflow_url}/api/v2/version")
+    )
+
+
+def check_machine(settings: Settings) -> None:
+    """Refuse to start where it cannot work.
+
+    Raises:
+        OpsError: too little disk, or a port that somebody else has.
+    """
+    settings.state.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.state).free
+    if free < NEEDED_DISK:
+        raise OpsError(
+            f"Too little disk: {free / 1024**3:.1f} GB are free at {settings.state},"
+            f" and {NEEDED_DISK / 1024**3:.0f} GB are needed."
+        )
+    for port, variable, other in (
+        (settings.airflow_port, "PORT", 8081),
+        (settings.aws_port, "AWS_PORT", 4567),
+    ):
+        if not processes.is_free(port):
+            raise OpsError(
+                f"Port {port} is in use by another program."
+                f" Choose another one, for example: make run {variable}={other}"
+            )
+
+
+def up(settings: Settings) -> None:
+    """Start everything that is not running, deploy the infrastructure, wait until all answer."""
+    if is_up(settings):
+        say(f"The stack is up: Airflow {settings.airflow_url}, AWS {settings.aws_url}")
+        return
+    if any(processes.of_stack(settings.state)):
+        say("Ending what is left of an earlier start ...")
+        processes.stop(settings.state)
+    check_machine(settings)
+    _remember(settings)
+    started = time.monotonic()
+    say("Starting the embedded AWS and Airflow ...")
+    airflow_environment = settings.airflow_environment()
+    aws = processes.start(
+        "aws",
+        [PYTHON, "-m", "local_aws", "--state", str(settings.state / "aws"),
+         "--port", str(settings.aws_port), "--region", settings.region],
+        settings.state,
+        {"PYTHONPATH": str(ROOT), "LOCAL_AWS_WARM_SPARK": "1"},
+    )  # fmt: skip
+    migrated = _start_migration(settings, airflow_environment)
+    processes.wait_until(
+        "The embedded AWS", aws, settings.logs / "aws.log",
+        lambda: answers(f"{settings.aws_url}/_local/health"), 60,
+    )  # fmt: skip
+    _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
+    migrated()
+    api = processes.start(
+        "api-server",
+        [AIRFLOW, "api-server", "--apps", "all", "--workers", "1",
+         "--host", "127.0.0.1", "--port", str(settings.airflow_port)],
+        settings.state,
+        airflow_environment,
+    )  # fmt: skip
+    for name, command in AIRFLOW_PARTS.items():
+        processes.start(name, command, settings.state, airflow_environment)
+    processes.wait_until(
+        "Airflow", api, settings.logs / "api-server.log",
+        lambda: answers(f"{settings.airflow_url}/api/v2/version"), 120,
+    )  # fmt: skip
+    _make_pools(settings)
+    say(
+        f"Up in {time.monotonic() - started:.0f} s: Airflow {settings.airflow_url},"
+        f" AWS {settings.aws_url}"
+    )
+
+
+def _remember(settings: Settings) -> None:
+    ports = {"airflow_port": settings.airflow_port, "aws_port": settings.aws_port}
+    (settings.state / "stack.json").write_text(json.dumps(ports))
+
+
+def _start_migration(settings: Settings, environment: dict[str, str]) -> Callable[[], None]:
+    """Migrate Airflow's database beside everything else; the answer waits for its end."""
+    done = settings.state / "airflow" / "migrated"
+    version = _requirements_digest()
+    if done.exists() and done.read_text() == version:
+        return lambda: None
+    log = settings.logs / "migrate.log"
+    pid = processes.start("migrate", [AIRFLOW, "db", "migrate"], settings.state, environment)
+
+    def wait() -> None:
+        deadline = time.monotonic() + 180
+        while processes.is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if "Database migration done" not in log.read_text():
+            raise OpsError(
+                f"Airflow's database was not migrated. Last lines of {log}:\n"
+                f"{processes.last_lines(log)}"
+            )
+        done.write_text(version)
+
+    return wait
+
+
+def _requirements_digest() -> str:
+    import hashlib
+
+    return hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
+
+
+def _parameters(settings: Settings) -> str:
+    """The template's parameters for this checkout, in the file that the deploy command reads."""
+    local = json.loads((ROOT / "infra" / "parameters" / "local.json").read_text())
+    for entry in local:
+        if entry["ParameterKey"] == "Prefix":
+            entry["ParameterValue"] = settings.prefix
+    path = settings.state / "parameters.json"
+    path.write_text(json.dumps(local, indent=2))
+    return str(path)
+
+
+def _run(module: str, arguments: list[str], settings: Settings) -> None:
+    import os
+
+    done = subprocess.run(
+        [PYTHON, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **settings.aws_environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise OpsError(f"python -m {module} failed:\n{done.stdout}{done.stderr}")
+
+
+def _make_pools(settings: Settings) -> None:
+    sys.path.insert(0, str(ROOT / "plugins"))
+    from madrugada.defaults import POOLS
+    from ops.airflow_api import Airflow
+
+    airflow = Airflow(settings)
+    existing = {pool["name"]: pool["slots"] for pool in airflow.get("/pools")["pools"]}
+    for name, (slots, reason) in POOLS.items():
+        body = {"name": name, "slots": slots, "description": reason, "include_deferred": True}
+        if name not in existing:
+            airflow.post("/pools", body)
+        elif existing[name] != slots:
+            airflow.patch(f"/pools/{name}", body)
+
+
+def stop(settings: Settings) -> None:
+    count = processes.stop(settings.state)
+    say(f"Stopped {count} processes." if count else "Nothing was running.")
+
+
+def clean(settings: Settings) -> None:
+    """Stop, and remove the state folder: objects, tables, run history, logs."""
+    stop(settings)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(settings.state)
+    say(f"Removed {settings.state}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ops.stack", description=__doc__)
+    parser.add_argument("command", choices=["up", "stop", "clean"])
+    command = parser.parse_args(argv).command
+    try:
+        {"up": up, "stop": stop, "clean": clean}[command](Settings.load())
+    except OpsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the pipelines share: settings, defaults, notifications, publishing, auditing."""

@@ -1,0 +1,7 @@
+"""What the pipelines publish, as Airflow assets that other DAGs can be scheduled on."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+
+PUBLISHED_SALES = Asset(name="published_sales", uri="madrugada://gold/sales")

@@ -1,0 +1,33 @@
+"""Defaults of every pipeline; a DAG that overrides one says why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from madrugada.notifications import alarm
+
+OWNER = "data-engineering"
+TIMEZONE = "America/Sao_Paulo"
+SQL_FOLDER = str(Path(__file__).resolve().parents[2] / "include" / "sql")
+
+CRAWLER_POOL = "glue_crawler"
+GLUE_POOL = "glue_jobs"
+WAREHOUSE_POOL = "redshift_loads"
+POOLS = {
+    CRAWLER_POOL: (1, "A crawler refuses a second run while one is going"),
+    GLUE_POOL: (1, "The Glue jobs allow one run at a time"),
+    WAREHOUSE_POOL: (4, "Redshift loads side by side"),
+}
+"""Name to (slots, reason), for services that allow few things at once."""
+
+
+def default_args() -> dict[str, Any]:
+    return {
+        "owner": OWNER,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=20),
+        "execution_timeout": timedelta(minutes=30),
+        "on_failure_callback": alarm(),
+    }

@@ -1,0 +1,153 @@
+"""Publish audited tables: point each published name at its new version, one call a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.exceptions import AirflowFailException
+
+from madrugada.staging import suffix
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+VERSION = "madrugada.version"
+BASE = "madrugada.base_version"
+PARTITION = "madrugada.partition"
+
+
+class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
+    """Publish every candidate table of one version, in one Glue call for each table.
+
+    A candidate is a table of the staging database named ``<layer>_<table>_<suffix>``. Its
+    columns and location become those of ``<database>.<table>``: readers see the old version or
+    the new one, never between. A candidate with the parameter ``madrugada.partition``
+    (``key=value/key=value``) becomes that partition of the published table instead.
+
+    A candidate that was built on another version than the one now published is refused: two
+    nights ran at once, and publishing would lose the other's rows. Publishing the same version
+    again changes nothing.
+
+    Returns:
+        One ``{"table", "s3_key", "version"}`` for each published table, `s3_key` with a slash.
+
+    :param layer: ``silver`` or ``gold``.
+    :param database: the published tables' Glue database.
+    :param staging_database: where the candidates are.
+    :param version: the Glue job run id that wrote them.
+    """
+
+    aws_hook_class = GlueCatalogHook
+    template_fields: Sequence[str] = aws_template_fields("version")
+
+    def __init__(
+        self, *, layer: str, database: str, staging_database: str, version: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.layer = layer
+        self.database = database
+        self.staging_database = staging_database
+        self.version = version
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        candidates = self._candidates()
+        if not candidates:
+            raise AirflowFailException(
+                f"Version {self.version} has no {self.layer} candidates in"
+                f" {self.staging_database}; run the job again."
+            )
+        published = []
+        for name, candidate in sorted(candidates.items()):
+            if PARTITION in candidate["Parameters"]:
+                self._publish_partition(name, candidate)
+                continue
+            self._publish_table(name, candidate)
+            location = candidate["StorageDescriptor"]["Location"]
+            key = location.split("/", 3)[3].rstrip("/") + "/"
+            published.append({"table": name, "s3_key": key, "version": self.version})
+        return published
+
+    def _candidates(self) -> dict[str, dict[str, Any]]:
+        end = f"_{suffix(self.version)}"
+        pages = self.hook.conn.get_paginator("get_tables").paginate(
+            DatabaseName=self.staging_database, Expression=f"{self.layer}_.*{end}"
+        )
+        return {
+            table["Name"].removeprefix(f"{self.layer}_").removesuffix(end): table
+            for page in pages
+            for table in page["TableList"]
+        }
+
+    def _published(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self.hook.conn.get_table(DatabaseName=self.database, Name=name)["Table"]
+        except self.hook.conn.exceptions.EntityNotFoundException:
+            return None
+
+    def _publish_table(self, name: str, candidate: dict[str, Any]) -> None:
+        wanted = _table_input(name, candidate)
+        current = self._published(name)
+        if current is None:
+            self.hook.conn.create_table(DatabaseName=self.database, TableInput=wanted)
+            self.log.info("%s.%s: published, its first version", self.database, name)
+            return
+        now = current["Parameters"].get(VERSION, "")
+        if now == self.version:
+            self.log.info("%s.%s: this version is published already", self.database, name)
+            return
+        base = candidate["Parameters"].get(BASE, "")
+        if base != now:
+            raise AirflowFailException(
+                f"{self.database}.{name}: version {self.version} was built on {base or 'nothing'},"
+                f" but {now} has been published since by another night."
+                f" Clear the build task of this run, so that it builds on what is there now."
+            )
+        self.hook.conn.update_table(
+            DatabaseName=self.database,
+            TableInput=wanted,
+            VersionId=current.get("VersionId", "0"),
+        )
+        self.log.info("%s.%s: %s replaces %s", self.database, name, self.version, now)
+
+    def _publish_partition(self, name: str, candidate: dict[str, Any]) -> None:
+        pairs = [p.partition("=") for p in candidate["Parameters"][PARTITION].split("/")]
+        keys, values = [k for k, _, _ in pairs], [v for _, _, v in pairs]
+        table = name.partition("__")[0]
+        if self._published(table) is None:
+            wanted = _table_input(table, candidate)
+            wanted["PartitionKeys"] = [{"Name": key, "Type": "string"} for key in keys]
+            location = wanted["StorageDescriptor"]["Location"]
+            root = location.split("/", 4)
+            wanted["StorageDescriptor"]["Location"] = "/".join(root[:4]) + "/"
+            self.hook.conn.create_table(DatabaseName=self.database, TableInput=wanted)
+        partition = {
+            "Values": values,
+            "StorageDescriptor": candidate["StorageDescriptor"],
+            "Parameters": {VERSION: self.version},
+        }
+        where = {"DatabaseName": self.database, "TableName": table}
+        try:
+            self.hook.conn.get_partition(**where, PartitionValues=values)
+        except self.hook.conn.exceptions.EntityNotFoundException:
+            self.hook.conn.create_partition(**where, PartitionInput=partition)
+        else:
+            self.hook.conn.update_partition(
+                **where, PartitionValueList=values, PartitionInput=partition
+            )
+        self.log.info("%s.%s: partition %s published", self.database, table, values)
+
+
+def _table_input(name: str, candidate: dict[str, Any]) -> dict[str, Any]:
+    parameters = {k: v for k, v in candidate["Parameters"].items() if k != PARTITION}
+    return {
+        "Name": name,
+        "Description": candidate.get("Description", ""),
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": parameters,
+        "PartitionKeys": candidate.get("PartitionKeys", []),
+        "StorageDescriptor": candidate["StorageDescriptor"],
+    }
