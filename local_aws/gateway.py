@@ -118,6 +118,10 @@ def _serialise(operation: OperationModel, protocol: str, result: Any) -> Respons
         status = 501
     elif isinstance(result, AwsError) and result.code == "InternalServerException":
         status = 500
+    elif isinstance(result, dict) and operation.output_shape:
+        for name, member in operation.output_shape.members.items():
+            if member.serialization.get("location") == "statusCode" and name in result:
+                status = result[name]
     headers = {**wire["headers"], "x-amzn-RequestId": request_id}
     return Response(wire["body"], status=status, headers=headers)
 
