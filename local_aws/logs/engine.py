@@ -458,7 +458,7 @@ class Logs(Service):
 def _fit(events: list[Event], backwards: bool) -> list[Event]:
     """As many events as go into one answer, from the side that is read."""
     size = 0
-    kept = []
+    kept: list[Event] = []
     for event in reversed(events) if backwards else events:
         size += len(event.message.encode(errors="replace")) + EVENT_OVERHEAD
         if kept and size > PAGE_BYTES:

@@ -31,7 +31,9 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
                 f"{kind} patterns in filterPattern ({text})",
                 'Use terms, "quoted phrases", -exclusions and ?alternatives.',
             )
-    required, excluded, either = [], [], []
+    required: list[re.Pattern[str]] = []
+    excluded: list[re.Pattern[str]] = []
+    either: list[re.Pattern[str]] = []
     position = 0
     while position < len(text):
         found = _TOKEN.match(text, position)
