@@ -1,0 +1,1 @@
+"""What the Glue jobs share; shipped to AWS Glue as a zip with `--extra-py-files`."""

@@ -1,0 +1,116 @@
+"""The Glue Data Catalog: what is published, and candidates for the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from pyspark.sql import DataFrame, SparkSession
+
+from madrugada_spark.contract import JobError
+
+VERSION = "madrugada.version"
+BASE_VERSION = "madrugada.base_version"
+DELIVERY_DATE = "madrugada.delivery_date"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published table: where its files are and which version they are."""
+
+    name: str
+    location: str
+    version: str
+    columns: tuple[tuple[str, str], ...]
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """Its rows; the schema is the catalog's, so no file is opened to find it out."""
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in self.columns)
+        return spark.read.schema(schema).parquet(self.location)
+
+
+class Catalog:
+    """The databases that the jobs read from and register in."""
+
+    def __init__(self) -> None:
+        self.glue = boto3.client("glue")
+
+    def published(self, database: str, table: str) -> Published | None:
+        """The table as readers see it now, None when it was never published."""
+        try:
+            answer = self.glue.get_table(DatabaseName=database, Name=table)["Table"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "EntityNotFoundException":
+                return None
+            raise
+        descriptor = answer["StorageDescriptor"]
+        if answer.get("PartitionKeys"):
+            raise JobError(f"{database}.{table}: expected a table without partitions")
+        return Published(
+            name=table,
+            location=descriptor["Location"],
+            version=answer.get("Parameters", {}).get(VERSION, ""),
+            columns=tuple((c["Name"], c["Type"]) for c in descriptor["Columns"]),
+        )
+
+    def register_candidate(
+        self,
+        database: str,
+        name: str,
+        location: str,
+        columns: Iterable[tuple[str, str]],
+        parameters: dict[str, str],
+        description: str = "",
+    ) -> None:
+        """Makes the table, in place of an older one of the same name, as Athena would have it.
+
+        https://docs.aws.amazon.com/athena/latest/ug/parquet-serde.html
+        """
+        try:
+            self.glue.delete_table(DatabaseName=database, Name=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "EntityNotFoundException":
+                raise
+        self.glue.create_table(
+            DatabaseName=database,
+            TableInput=table_input(name, location, columns, parameters, description),
+        )
+
+
+def table_input(
+    name: str,
+    location: str,
+    columns: Iterable[tuple[str, str]],
+    parameters: dict[str, str],
+    description: str = "",
+) -> dict[str, Any]:
+    """Glue's TableInput for Parquet files directly under one location."""
+    package = "org.apache.hadoop.hive.ql.io.parquet"
+    return {
+        "Name": name,
+        "Description": description,
+        "TableType": "EXTERNAL_TABLE",
+        "PartitionKeys": [],
+        "Parameters": {"classification": "parquet", "EXTERNAL": "TRUE", **parameters},
+        "StorageDescriptor": {
+            "Columns": [{"Name": column, "Type": kind} for column, kind in columns],
+            "Location": location,
+            "InputFormat": f"{package}.MapredParquetInputFormat",
+            "OutputFormat": f"{package}.MapredParquetOutputFormat",
+            "SerdeInfo": {
+                "SerializationLibrary": f"{package}.serde.ParquetHiveSerDe",
+                "Parameters": {"serialization.format": "1"},
+            },
+            "Compressed": False,
+            "NumberOfBuckets": -1,
+            "StoredAsSubDirectories": False,
+        },
+    }
+
+
+def candidate_name(layer: str, table: str, version: str) -> str:
+    """`<layer>_<table>_<last 12 characters of the version>`, as Glue keeps names, in lower case."""
+    return f"{layer}_{table}_{version[-12:]}".lower()

@@ -1,0 +1,48 @@
+"""The Spark session of a job and the settings that its results depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import SparkSession
+
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    # A date or number that does not parse is null, and the contract's rules say what becomes of it.
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    # A Parquet file is several times smaller than its rows in memory; without this a join would
+    # broadcast millions of keys because their file is small.
+    "spark.sql.sources.fileCompressionFactor": "4.0",
+    "spark.sql.autoBroadcastJoinThreshold": str(8 << 20),
+    "spark.sql.parquet.mergeSchema": "false",
+}
+SMALL = 32 << 20
+BYTES_PER_SHUFFLE_PARTITION = 24 << 20
+
+
+def spark_session(name: str, extra: Mapping[str, str] | None = None) -> SparkSession:
+    """The session, new or the one that is already there, with the settings above."""
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**SETTINGS, **(extra or {})}.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def size_for(spark: SparkSession, input_bytes: int) -> None:
+    """Sets how finely shuffles are cut, from the bytes that the job reads.
+
+    Small nights take few tasks and no adaptive planning, which costs a Spark job for each stage;
+    big ones take partitions that fit in memory beside each other.
+    """
+    small = input_bytes <= SMALL
+    partitions = 1 if small else max(8, input_bytes // BYTES_PER_SHUFFLE_PARTITION)
+    spark.conf.set("spark.sql.adaptive.enabled", "false" if small else "true")
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+
+
+def output_files(input_bytes: int, target_bytes: int = 96 << 20) -> int:
+    """How many files to write so that each is near the target size."""
+    return 1 if input_bytes <= SMALL else max(2, -(-input_bytes // target_bytes))

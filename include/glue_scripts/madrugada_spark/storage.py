@@ -1,0 +1,144 @@
+"""What a job reads and writes besides rows: manifests, headers, reports, file listings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import ClientError
+from pyspark.sql import DataFrame, SparkSession
+
+from madrugada_spark.contract import Dataset, JobError
+
+LONGEST_HEADER = 1 << 16
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    """One file of a delivery in bronze, as its manifest has it."""
+
+    dataset: str
+    file_name: str
+    uri: str
+    bytes: int
+    rows: int
+
+
+class Storage:
+    """The S3 side of a job, over boto3."""
+
+    def __init__(self) -> None:
+        self.s3 = boto3.client("s3")
+
+    def read(self, uri: str, what: str, first_bytes: int | None = None) -> bytes:
+        """An object's content, or its first bytes.
+
+        :raises JobError: when it is not there, naming it and what it is.
+        """
+        bucket, key = split_uri(uri)
+        extra = {} if first_bytes is None else {"Range": f"bytes=0-{first_bytes - 1}"}
+        try:
+            return self.s3.get_object(Bucket=bucket, Key=key, **extra)["Body"].read()
+        except ClientError as error:
+            raise JobError(f"{what} cannot be read from {uri}: {_said(error)}") from error
+
+    def write_json(self, uri: str, document: Any) -> None:
+        bucket, key = split_uri(uri)
+        body = json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n"
+        self.s3.put_object(
+            Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json"
+        )
+
+    def delivery(
+        self, bronze_bucket: str, source: str, delivery_date: str, datasets: list[Dataset]
+    ) -> dict[str, DeliveredFile]:
+        """The files of a complete delivery by dataset, each there and with the contract's header.
+
+        :raises JobError: for everything that keeps the night from being read, all in one message.
+        """
+        uri = f"s3://{bronze_bucket}/_manifests/{source}/{delivery_date}.json"
+        manifest = json.loads(self.read(uri, f"the manifest of {source} of {delivery_date}"))
+        if manifest["status"] != "complete":
+            reasons = manifest["errors"] + [f"{name} is missing" for name in manifest["missing"]]
+            raise JobError(
+                f"{uri}: the delivery is {manifest['status']}, not complete: {'; '.join(reasons)}"
+            )
+        files = {
+            entry["dataset"]: DeliveredFile(
+                entry["dataset"],
+                entry["file_name"],
+                f"s3://{bronze_bucket}/{entry['key']}",
+                entry["bytes"],
+                entry["rows"],
+            )
+            for entry in manifest["files"]
+        }
+        etags = {entry["dataset"]: entry["etag"] for entry in manifest["files"]}
+        problems = []
+        for dataset in datasets:
+            file = files.get(dataset.name)
+            if file is None:
+                problems.append(f"{uri}: has no {dataset.file_name} for {dataset.name}")
+                continue
+            try:
+                self._check(file, etags[dataset.name], dataset)
+            except JobError as error:
+                problems.append(str(error))
+        if problems:
+            raise JobError("\n".join(problems))
+        return {dataset.name: files[dataset.name] for dataset in datasets}
+
+    def _check(self, file: DeliveredFile, etag: str, dataset: Dataset) -> None:
+        bucket, key = split_uri(file.uri)
+        try:
+            answer = self.s3.get_object(
+                Bucket=bucket, Key=key, Range=f"bytes=0-{LONGEST_HEADER - 1}"
+            )
+        except ClientError as error:
+            raise JobError(
+                f"{file.uri} is in the manifest and cannot be read: {_said(error)}"
+            ) from error
+        if answer["ETag"].strip('"') != etag:
+            raise JobError(
+                f"{file.uri} is not the file that its manifest describes (etag {etag}, found "
+                f"{answer['ETag']}); ingest the delivery again"
+            )
+        line = answer["Body"].read().split(b"\n", 1)[0].decode("utf-8", "replace")
+        line = line.removeprefix("\ufeff").removesuffix("\r")
+        expected = [str(column.header) for column in dataset.columns]
+        if next(csv.reader([line], delimiter=dataset.delimiter), []) != expected:
+            raise JobError(
+                f"{file.uri} has the wrong header: expected "
+                f"{dataset.delimiter.join(expected)}, found {line[:200]}"
+            )
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise JobError(f"expected s3://bucket/key, found {uri!r}")
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def write_parquet(table: DataFrame, uri: str, files: int, *, append: bool = False) -> None:
+    """Writes Parquet files and nothing else: no `_SUCCESS`, which a COPY would stumble over."""
+    writer = table.coalesce(files).write.mode("append" if append else "errorifexists")
+    writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(uri)
+
+
+def files_and_bytes(spark: SparkSession, uri: str) -> tuple[int, int]:
+    """How many files are under a location, and their size."""
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(uri)
+    context: Any = spark._jsparkSession
+    summary = path.getFileSystem(context.sessionState().newHadoopConf()).getContentSummary(path)
+    return summary.getFileCount(), summary.getLength()
+
+
+def _said(error: ClientError) -> str:
+    return f"{error.response['Error']['Code']} {error.response['Error'].get('Message', '')}".strip()
