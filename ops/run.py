@@ -46,7 +46,7 @@ def show_figures(settings: Settings) -> bool:
     rows = [[table, *(counts[name][table] for name in PLACES)] for table in GOLD]
     print_table("Rows per table", (["table", *PLACES], rows))
     first = totals["Athena"]
-    products = [[row[0], *(dict(totals[name]).get(row[0], "") for name in PLACES)] for row in first]  # type: ignore[arg-type]
+    products = [[row[0], *(dict(totals[name]).get(row[0], "") for name in PLACES)] for row in first]
     print_table("Total sales by product (orders)", (["product", *PLACES], products))
     print_table(
         "Total of the stores' sales, in reais",

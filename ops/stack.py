@@ -21,9 +21,9 @@ PYTHON = sys.executable
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 NEEDED_DISK = 2 * 1024**3
 AIRFLOW_PARTS = {
-    "scheduler": [AIRFLOW, "scheduler"],
+    "scheduler": [AIRFLOW, "scheduler", "--skip-serve-logs"],
     "dag-processor": [AIRFLOW, "dag-processor"],
-    "triggerer": [AIRFLOW, "triggerer"],
+    "triggerer": [AIRFLOW, "triggerer", "--skip-serve-logs"],
 }
 
 

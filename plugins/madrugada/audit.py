@@ -23,6 +23,7 @@ class AthenaAuditOperator(AthenaOperator):
 
     def execute(self, context: Context) -> str | None:
         query_id = super().execute(context)
+        assert query_id is not None
         rows = _rows(self.hook.get_query_results_paginator(query_id))
         if not rows or rows[0] != COLUMNS or len(rows) == 1:
             raise AirflowFailException(
