@@ -45,6 +45,7 @@ from madrugada.assets import PUBLISHED_SALES
 from madrugada.audit import AthenaAuditOperator
 from madrugada.crawler import crawl
 from madrugada.publishing import PublishTablesOperator
+from madrugada.report import job_report
 from madrugada.settings import settings
 from madrugada.staging import candidate
 
@@ -68,7 +69,7 @@ with DAG(
     tags=["sales", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={"candidate": candidate},
+    user_defined_macros={"candidate": candidate, "job_report": job_report},
     params={
         "delivery_date": Param(
             None,
@@ -148,7 +149,11 @@ with DAG(
     build_gold = GlueJobOperator(
         task_id="build_gold",
         job_name=AWS.sales_silver_to_gold_job,
-        script_args={"--delivery_date": night["delivery_date"]},
+        # Gold is always built whole, from whatever silver has of every source.
+        script_args={
+            "--delivery_date": night["delivery_date"],
+            "--sources": ",".join(DATASETS),
+        },
         stop_job_run_on_kill=True,
         verbose=True,
         pool=defaults.GLUE_POOL,

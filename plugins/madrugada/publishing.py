@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERSION = "madrugada.version"
 BASE = "madrugada.base_version"
-PARTITION = "madrugada.partition"
+KEY = "madrugada.key"
 
 
 class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
@@ -25,15 +25,15 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
 
     A candidate is a table of the staging database named ``<layer>_<table>_<suffix>``. Its
     columns and location become those of ``<database>.<table>``: readers see the old version or
-    the new one, never between. A candidate with the parameter ``madrugada.partition``
-    (``key=value/key=value``) becomes that partition of the published table instead.
+    the new one, never between.
 
     A candidate that was built on another version than the one now published is refused: two
     nights ran at once, and publishing would lose the other's rows. Publishing the same version
     again changes nothing.
 
     Returns:
-        One ``{"table", "s3_key", "version"}`` for each published table, `s3_key` with a slash.
+        For each published table ``{"table", "s3_key", "upsert_keys"}``: its name, where its files
+        are in the layer's bucket (with a slash at the end), and the columns that make a row one.
 
     :param layer: ``silver`` or ``gold``.
     :param database: the published tables' Glue database.
@@ -53,7 +53,7 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
         self.staging_database = staging_database
         self.version = version
 
-    def execute(self, context: Context) -> list[dict[str, str]]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         candidates = self._candidates()
         if not candidates:
             raise AirflowFailException(
@@ -62,13 +62,16 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
             )
         published = []
         for name, candidate in sorted(candidates.items()):
-            if PARTITION in candidate["Parameters"]:
-                self._publish_partition(name, candidate)
-                continue
-            self._publish_table(name, candidate)
+            self._publish(name, candidate)
             location = candidate["StorageDescriptor"]["Location"]
-            key = location.split("/", 3)[3].rstrip("/") + "/"
-            published.append({"table": name, "s3_key": key, "version": self.version})
+            keys = candidate["Parameters"].get(KEY, "")
+            published.append(
+                {
+                    "table": name,
+                    "s3_key": location.split("/", 3)[3].rstrip("/") + "/",
+                    "upsert_keys": keys.split(",") if keys else [],
+                }
+            )
         return published
 
     def _candidates(self) -> dict[str, dict[str, Any]]:
@@ -88,7 +91,7 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
         except self.hook.conn.exceptions.EntityNotFoundException:
             return None
 
-    def _publish_table(self, name: str, candidate: dict[str, Any]) -> None:
+    def _publish(self, name: str, candidate: dict[str, Any]) -> None:
         wanted = _table_input(name, candidate)
         current = self._published(name)
         if current is None:
@@ -113,41 +116,13 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
         )
         self.log.info("%s.%s: %s replaces %s", self.database, name, self.version, now)
 
-    def _publish_partition(self, name: str, candidate: dict[str, Any]) -> None:
-        pairs = [p.partition("=") for p in candidate["Parameters"][PARTITION].split("/")]
-        keys, values = [k for k, _, _ in pairs], [v for _, _, v in pairs]
-        table = name.partition("__")[0]
-        if self._published(table) is None:
-            wanted = _table_input(table, candidate)
-            wanted["PartitionKeys"] = [{"Name": key, "Type": "string"} for key in keys]
-            location = wanted["StorageDescriptor"]["Location"]
-            root = location.split("/", 4)
-            wanted["StorageDescriptor"]["Location"] = "/".join(root[:4]) + "/"
-            self.hook.conn.create_table(DatabaseName=self.database, TableInput=wanted)
-        partition = {
-            "Values": values,
-            "StorageDescriptor": candidate["StorageDescriptor"],
-            "Parameters": {VERSION: self.version},
-        }
-        where = {"DatabaseName": self.database, "TableName": table}
-        try:
-            self.hook.conn.get_partition(**where, PartitionValues=values)
-        except self.hook.conn.exceptions.EntityNotFoundException:
-            self.hook.conn.create_partition(**where, PartitionInput=partition)
-        else:
-            self.hook.conn.update_partition(
-                **where, PartitionValueList=values, PartitionInput=partition
-            )
-        self.log.info("%s.%s: partition %s published", self.database, table, values)
-
 
 def _table_input(name: str, candidate: dict[str, Any]) -> dict[str, Any]:
-    parameters = {k: v for k, v in candidate["Parameters"].items() if k != PARTITION}
     return {
         "Name": name,
         "Description": candidate.get("Description", ""),
         "TableType": "EXTERNAL_TABLE",
-        "Parameters": parameters,
+        "Parameters": candidate["Parameters"],
         "PartitionKeys": candidate.get("PartitionKeys", []),
         "StorageDescriptor": candidate["StorageDescriptor"],
     }

@@ -13,6 +13,12 @@ from madrugada.reconciliation import Answer, athena_answer, differences, redshif
 from madrugada.settings import settings
 
 
+def job_report(layer: str, version: str) -> dict[str, Any]:
+    """What the Glue job that wrote this version of a layer says of it: rows in, kept, rejected."""
+    bucket = settings().bucket(layer)
+    return json.loads(S3Hook().read_key(f"_reports/{version}.json", bucket))
+
+
 def reconcile_night(
     pipeline: str,
     night: Mapping[str, Any],
@@ -30,11 +36,7 @@ def reconcile_night(
     Raises:
         AirflowFailException: an engine answers differently, or not all questions were asked.
     """
-    s3 = S3Hook()
-    layers = {
-        layer: json.loads(s3.read_key(f"_reports/{version}.json", settings().bucket(layer)))
-        for layer, version in versions.items()
-    }
+    layers = {layer: job_report(layer, version) for layer, version in versions.items()}
     said: list[str] = []
     figures: dict[str, Any] = {}
     for index, question in enumerate(questions):
@@ -50,7 +52,7 @@ def reconcile_night(
         "differences": said,
     }
     key = f"_reports/{pipeline}/{night['delivery_date']}/{versions['gold']}.json"
-    s3.load_string(
+    S3Hook().load_string(
         json.dumps(report, ensure_ascii=False, indent=1),
         key,
         settings().bucket("gold"),
@@ -76,10 +78,11 @@ def short_text(report: Mapping[str, Any]) -> str:
     lines = [f"{report['pipeline']} {report['delivery_date']}", ""]
     lines.append(f"{'dataset':<14}{'delivered':>10}{'kept':>10}{'quarantined':>13}  why")
     for name, counts in report["layers"]["silver"]["datasets"].items():
-        why = ", ".join(f"{rule} {n}" for rule, n in counts["quarantined_by_rule"].items())
-        flagged = ", ".join(f"{rule} {n}" for rule, n in counts["warned_by_rule"].items())
+        why = ", ".join(f"{rule} {n}" for rule, n in counts["quarantined"].items())
+        flagged = ", ".join(f"{rule} {n}" for rule, n in counts["warned"].items())
+        rejected = sum(counts["quarantined"].values())
         lines.append(
-            f"{name:<14}{counts['delivered']:>10}{counts['kept']:>10}{counts['quarantined']:>13}"
+            f"{name:<14}{counts['delivered']:>10}{counts['kept']:>10}{rejected:>13}"
             f"  {why}{' | ' if why and flagged else ''}{'flagged: ' + flagged if flagged else ''}"
         )
     lines += ["", f"{'gold table':<24}{'rows':>10}"]

@@ -1,43 +1,41 @@
--- Audit of silver's candidates, before they are published. Each row is one check, and holds
--- when expected and actual are the same. Grain: one row for each dataset and check.
+-- Audit of silver's candidates, before they are published. Each row is one check, and holds when
+-- expected and actual are the same. What the job says it did stands against what Athena finds.
 {%- set version = ti.xcom_pull(task_ids='build_silver') %}
 {%- set night = ti.xcom_pull(task_ids='plan_night') %}
-{%- set staging = 'madrugada_staging.' %}
-with accounts as (
-
-    select * from {{ staging }}{{ candidate('silver', 'accounts', version) }}
-
-),
-
-checks as (
-{% for dataset, keys in night.datasets.items() %}
-    {%- set table = staging ~ candidate('silver', dataset, version) %}
+{%- set said = job_report('silver', version).datasets %}
+{%- set quarantine = 'madrugada_staging.' ~ candidate('silver', 'quarantine', version) %}
+with checks as (
+{%- for dataset, keys in night.datasets.items() %}
+    {%- set table = 'madrugada_staging.' ~ candidate('silver', dataset, version) %}
     {%- if not loop.first %}
 
     union all
-    {% endif %}
+    {%- endif %}
+
     select
-        '{{ dataset }}: rows delivered to bronze' as name,
+        '{{ dataset }}: rows in bronze, as delivered' as name,
+        {{ said[dataset].delivered }} as expected,
         (select count(*) from madrugada_bronze.{{ dataset }}
-         where ingest_date = '{{ night.delivery_date }}') as expected,
-        (select delivered from accounts where dataset = '{{ dataset }}') as actual
+         where ingest_date = '{{ night.delivery_date }}') as actual
 
     union all
 
     select
-        '{{ dataset }}: delivered = kept + quarantined' as name,
-        (select delivered from accounts where dataset = '{{ dataset }}') as expected,
-        (select kept from accounts where dataset = '{{ dataset }}')
-        + (select count(*) from
-           {{ staging }}{{ candidate('silver', 'quarantine__' ~ dataset, version) }}) as actual
-
-    union all
-
-    select
-        '{{ dataset }}: rows kept of this delivery' as name,
-        (select kept - superseded from accounts where dataset = '{{ dataset }}') as expected,
+        '{{ dataset }}: delivered = kept + quarantined + superseded' as name,
+        {{ said[dataset].delivered }} as expected,
         (select count(*) from {{ table }}
-         where ingest_date = date '{{ night.delivery_date }}') as actual
+         where ingest_date = date '{{ night.delivery_date }}')
+        + (select count(*) from {{ quarantine }}
+           where dataset = '{{ dataset }}'
+           and ingest_date = date '{{ night.delivery_date }}')
+        + {{ said[dataset].superseded }} as actual
+
+    union all
+
+    select
+        '{{ dataset }}: rows in the table' as name,
+        {{ said[dataset].rows }} as expected,
+        (select count(*) from {{ table }}) as actual
 
     union all
 
@@ -46,7 +44,7 @@ checks as (
         (select count(*) from {{ table }}) as expected,
         (select count(*) from (
             select distinct {{ keys | join(', ') }} from {{ table }}
-         )) as actual
+        )) as actual
 {%- endfor %}
 
 )
