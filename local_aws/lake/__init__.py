@@ -2,6 +2,17 @@
 
 from local_aws.lake.errors import LakeError
 from local_aws.lake.scan import Column, Lake, Scan
+from local_aws.lake.text import failure
 from local_aws.lake.types import HiveType, literal, parse_type, quoted
 
-__all__ = ["Column", "HiveType", "Lake", "LakeError", "Scan", "literal", "parse_type", "quoted"]
+__all__ = [
+    "Column",
+    "HiveType",
+    "Lake",
+    "LakeError",
+    "Scan",
+    "failure",
+    "literal",
+    "parse_type",
+    "quoted",
+]

@@ -118,7 +118,11 @@ class Lake:
         return sorted(_visible(root))
 
     def scan(
-        self, table: dict[str, Any], columns: set[str] | None = None, where: str | None = None
+        self,
+        table: dict[str, Any],
+        columns: set[str] | None = None,
+        where: str | None = None,
+        alias: str = "p",
     ) -> Scan:
         """How to read a table.
 
@@ -127,6 +131,7 @@ class Lake:
             columns: the names that are needed, lower case; None is all of them.
             where: a DuckDB condition over partition columns only; partitions for which it is not
                 true are not read.
+            alias: the name by which ``where`` may qualify the columns.
 
         Raises:
             LakeError: the table cannot be read, and why.
@@ -138,7 +143,7 @@ class Lake:
         if wanted - names - {"$path"}:
             raise LakeError("COLUMN_NOT_FOUND", f"No column {', '.join(sorted(wanted - names))}")
         with duckdb.connect() as connection:
-            parts = self._parts(table, declared, where, connection)
+            parts = self._parts(table, declared, where, alias, connection)
             for part in parts:
                 part.files = self.files(part.location)
             parts = [part for part in parts if part.files]
@@ -166,6 +171,7 @@ class Lake:
         table: dict[str, Any],
         declared: list[Column],
         where: str | None,
+        alias: str,
         connection: duckdb.DuckDBPyConnection,
     ) -> list[_Part]:
         keys = [column for column in declared if column.partition]
@@ -181,7 +187,9 @@ class Lake:
         if not found or where is None:
             return found
         typed = _values(connection, keys, list(enumerate(found)))
-        kept = connection.execute(f"SELECT __index FROM ({typed}) AS p WHERE {where}").fetchall()
+        kept = connection.execute(
+            f"SELECT __index FROM ({typed}) AS {quoted(alias)} WHERE {where}"
+        ).fetchall()
         return [found[index] for (index,) in sorted(kept)]
 
     def _read(
