@@ -120,9 +120,7 @@ def parse_storage_class(call: Call) -> str | None:
 def parse_encryption(call: Call, algorithm: str) -> dict[str, str]:
     name = "x-amz-server-side-encryption"
     if algorithm not in ("AES256", "aws:kms", "aws:kms:dsse"):
-        raise invalid_argument(
-            "The encryption method specified is not supported", name, algorithm
-        )
+        raise invalid_argument("The encryption method specified is not supported", name, algorithm)
     key = call.header(f"{name}-aws-kms-key-id")
     return {name: algorithm, **({f"{name}-aws-kms-key-id": key} if key else {})}
 

@@ -8,48 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
+from local_aws.s3.checksums import CHECKSUMS, Hash, md5
 from local_aws.s3.errors import S3Error
+from local_aws.service import Unsupported
 
 BLOCK = 1 << 20
 CHECKSUM_HEADER = "x-amz-checksum-"
-
-
-class Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
-class Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def _md5() -> Hash:
-    return hashlib.md5(usedforsecurity=False)
-
-
-def _sha1() -> Hash:
-    return hashlib.sha1(usedforsecurity=False)
-
-
-CHECKSUMS: dict[str, Any] = {
-    "crc32": Crc32,
-    "sha1": _sha1,
-    "sha256": hashlib.sha256,
-    "sha512": hashlib.sha512,
-    "md5": _md5,
-}
-"""The algorithms of x-amz-checksum-* that are verified."""
 
 
 class Body:
@@ -135,19 +102,20 @@ class Body:
             "aws-chunked" in (self._header("content-encoding") or "")
         )
 
-    def blocks(self, algorithm: str | None = None) -> Iterator[bytes]:
+    def blocks(self, algorithm: str | None = None, verify: bool = True) -> Iterator[bytes]:
         """The content, verified at its end against everything the request says about it.
 
         Args:
             algorithm: compute this checksum too, whether or not the request carries it.
+            verify: the request's x-amz-checksum-* are of its body.
 
         Raises:
             S3Error: BadDigest, InvalidDigest, IncompleteBody, XAmzContentSHA256Mismatch.
         """
-        hashes: dict[str, Hash] = {"md5": _md5()}
-        for name in self._announced() | ({algorithm} if algorithm else set()):
-            if name in CHECKSUMS:
-                hashes.setdefault(name, CHECKSUMS[name]())
+        hashes: dict[str, Hash] = {"md5": md5()}
+        announced = self._announced() if verify else set()
+        for name in announced | ({algorithm} if algorithm else set()):
+            hashes.setdefault(name, CHECKSUMS[name]())
         sha256 = self._header("x-amz-content-sha256") or ""
         if len(sha256) == 64:
             hashes.setdefault("sha256", hashlib.sha256())
@@ -158,9 +126,14 @@ class Body:
             yield data
         digests = {name: each.digest() for name, each in hashes.items()}
         self.md5 = digests["md5"].hex()
-        self._verify(digests, sha256, algorithm)
+        self._verify(digests, sha256, announced, algorithm)
 
     def _announced(self) -> set[str]:
+        """The algorithms whose checksums the request carries, in a header or at its end.
+
+        Raises:
+            Unsupported: an algorithm that is not verified here.
+        """
         names = {
             name[len("HTTP_X_AMZ_CHECKSUM_") :].lower()
             for name in self._environ
@@ -169,13 +142,21 @@ class Body:
         for name in (self._header("x-amz-trailer") or "").lower().split(","):
             if name.strip().startswith(CHECKSUM_HEADER):
                 names.add(name.strip().removeprefix(CHECKSUM_HEADER))
+        unknown = sorted(names - set(CHECKSUMS))
+        if unknown:
+            raise Unsupported(
+                f"the checksum {unknown[0].upper()}",
+                f"Supported checksums: {', '.join(CHECKSUMS).upper()}.",
+            )
         return names
 
-    def announces(self, algorithm: str) -> bool:
-        """Whether the request carries this checksum."""
-        return algorithm in self._announced()
-
-    def _verify(self, digests: Mapping[str, bytes], sha256: str, algorithm: str | None) -> None:
+    def _verify(
+        self,
+        digests: Mapping[str, bytes],
+        sha256: str,
+        announced: set[str],
+        algorithm: str | None,
+    ) -> None:
         decoded = self._header("x-amz-decoded-content-length")
         if decoded and self.is_aws_chunked() and int(decoded) != self.size:
             raise _incomplete()
@@ -197,33 +178,30 @@ class Body:
                     ExpectedDigest=expected,
                     CalculatedDigest=base64.b64encode(digests["md5"]).decode(),
                 )
-        for name in self._announced():
-            given = self._header(CHECKSUM_HEADER + name) or self.trailers.get(
-                CHECKSUM_HEADER + name
-            )
-            if given is None:
-                raise S3Error(
-                    "InvalidRequest", f"The trailer {CHECKSUM_HEADER}{name} is announced but missing"
-                )
-            if name in digests:
-                if _decode(given, len(digests[name])) is None:
-                    raise S3Error(
-                        "InvalidRequest",
-                        f"Value for {CHECKSUM_HEADER}{name} header is invalid.",
-                    )
-                if _decode(given, len(digests[name])) != digests[name]:
-                    raise S3Error(
-                        "BadDigest",
-                        f"The {name.upper()} you specified did not match the calculated checksum.",
-                    )
-            self.checksums[name] = given
-        if algorithm in digests:
+        for name in announced:
+            self._verify_checksum(name, digests[name])
+            self.checksums[name] = base64.b64encode(digests[name]).decode()
+        if algorithm:
             self.checksums[algorithm] = base64.b64encode(digests[algorithm]).decode()
 
-    def text(self, limit: int) -> str:
+    def _verify_checksum(self, name: str, digest: bytes) -> None:
+        header = CHECKSUM_HEADER + name
+        given = self._header(header) or self.trailers.get(header)
+        if given is None:
+            raise S3Error("InvalidRequest", f"The trailer {header} is announced but missing")
+        decoded = _decode(given, len(digest))
+        if decoded is None:
+            raise S3Error("InvalidRequest", f"Value for {header} header is invalid.")
+        if decoded != digest:
+            raise S3Error(
+                "BadDigest",
+                f"The {name.upper()} you specified did not match the calculated checksum.",
+            )
+
+    def text(self, limit: int, verify: bool = True) -> str:
         """The whole body of at most ``limit`` bytes as text."""
         data = bytearray()
-        for block in self.blocks():
+        for block in self.blocks(verify=verify):
             data += block
             if len(data) > limit:
                 raise S3Error("EntityTooLarge", "The body is larger than this operation allows")

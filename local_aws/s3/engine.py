@@ -13,6 +13,7 @@ from local_aws.s3.body import Body
 from local_aws.s3.buckets import BucketOperations
 from local_aws.s3.errors import S3Error
 from local_aws.s3.lists import ListOperations
+from local_aws.s3.notifications import NotificationOperations
 from local_aws.s3.objects import ObjectStore
 from local_aws.s3.protocol import Call, Reply, Router, error_reply, parse_target, status_line
 from local_aws.s3.transfers import ObjectOperations
@@ -21,17 +22,19 @@ from local_aws.service import AwsError, Feature
 log = logging.getLogger("local_aws.s3")
 
 
-class S3(BucketOperations, ListOperations, ObjectOperations):
+class S3(BucketOperations, ListOperations, NotificationOperations, ObjectOperations):
     """The S3 of one embedded AWS; objects are files under ``<state>/s3/<bucket>/<key>``."""
 
-    features = (
-        Feature("addressing", "path style and <bucket>.localhost", "supported"),
-    )
+    features = (Feature("addressing", "path style and <bucket>.localhost", "supported"),)
 
     def setup(self) -> None:
         state = self.aws.config.state
         self.objects = ObjectStore(state / "s3", state / "s3-scratch", state / "s3.sqlite")
         self._router = Router(self._operations)
+        self.setup_notifications()
+
+    def start(self) -> None:
+        self.resume_notifications()
 
     def stop(self) -> None:
         self.objects.close()
@@ -55,9 +58,7 @@ class S3(BucketOperations, ListOperations, ObjectOperations):
             raise S3Error("InvalidURI", f"{uri!r} leads out of its bucket")
         return folder / key.strip("/") if key.strip("/") else folder
 
-    def wsgi(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request of S3's REST protocol."""
         body = Body(environ)
         call = Call(

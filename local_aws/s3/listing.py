@@ -80,13 +80,12 @@ class Lister:
                 name = base + entry.name
                 if entry.is_dir(follow_symlinks=False):
                     name += "/"
-                    if name <= after and not after.startswith(name):
-                        continue
-                    if not name.startswith(prefix) and not prefix.startswith(name):
+                    behind = name > after or after.startswith(name)
+                    if not behind or not (name.startswith(prefix) or prefix.startswith(name)):
                         continue
                 elif not entry.is_file(follow_symlinks=False):
                     continue
-                elif name <= after or not name.startswith(prefix):
+                if not name.endswith("/") and (name <= after or not name.startswith(prefix)):
                     continue
                 if not name.isascii() and not _is_text(name):
                     continue

@@ -84,11 +84,7 @@ class ListOperations(S3Base):
             element("Name", call.bucket)
             + element("Prefix", encode(query.get("prefix", "")))
             + element("Marker", encode(marker))
-            + (
-                element("NextMarker", encode(page.last))
-                if page.truncated and delimiter
-                else ""
-            )
+            + (element("NextMarker", encode(page.last)) if page.truncated and delimiter else "")
             + element("MaxKeys", limit)
             + (element("Delimiter", encode(delimiter)) if delimiter else "")
             + element("EncodingType", query.get("encoding-type"))
@@ -180,5 +176,3 @@ def _decode_token(token: str) -> str:
         raise invalid_argument(
             "The continuation token provided is incorrect", "continuation-token", token
         ) from None
-
-

@@ -182,9 +182,7 @@ class ObjectStore:
             key, status.st_size, status.st_mtime_ns, etag, json.loads(info) if info else {}
         )
 
-    def _describe(
-        self, bucket: str, key: str, descriptor: int, status: os.stat_result
-    ) -> Stored:
+    def _describe(self, bucket: str, key: str, descriptor: int, status: os.stat_result) -> Stored:
         """Describe a file that somebody else wrote, and remember it unless it is being written."""
         etag = EMPTY_MD5
         if status.st_size:
@@ -316,9 +314,7 @@ class ObjectStore:
             )
         return Stored(key, status.st_size, status.st_mtime_ns, etag, info)
 
-    def _commit_marker(
-        self, bucket: str, key: str, path: Path, info: dict[str, Any]
-    ) -> Stored:
+    def _commit_marker(self, bucket: str, key: str, path: Path, info: dict[str, Any]) -> Stored:
         if path.stat().st_size:
             raise Unsupported(
                 f"the key {key!r} with content: a key that ends with / is a folder here",

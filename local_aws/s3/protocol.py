@@ -88,9 +88,7 @@ class Reply:
 
 def xml_reply(root: str, content: str, headers: Mapping[str, str] | None = None) -> Reply:
     """A 200 answer with an XML document in S3's namespace."""
-    text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}">{content}</{root}>'
-    )
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}">{content}</{root}>'
     return Reply(200, {"Content-Type": "application/xml", **(headers or {})}, text.encode())
 
 
@@ -181,7 +179,7 @@ class Router:
                 continue
             self._add(operation, implemented.get(name))
         for routes in self._routes.values():
-            routes.sort(key=lambda r: (len(r.query) + (r.header is not None)), reverse=True)
+            routes.sort(key=lambda r: len(r.query) + (r.header is not None), reverse=True)
         self.implemented = implemented
 
     def _add(self, operation: OperationModel, known: Operation | None) -> None:

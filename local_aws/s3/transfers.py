@@ -18,7 +18,8 @@ from local_aws.s3.attributes import (
     given_attributes,
 )
 from local_aws.s3.base import PLAIN, S3Base, check_version, http_time, quote_etag
-from local_aws.s3.body import BLOCK, CHECKSUM_HEADER, CHECKSUMS
+from local_aws.s3.body import BLOCK, CHECKSUM_HEADER
+from local_aws.s3.checksums import CHECKSUMS
 from local_aws.s3.conditions import (
     check_read,
     delete_condition,
@@ -88,7 +89,7 @@ class ObjectOperations(S3Base):
         condition = write_condition(call)
         info = given_attributes(call)
         with self.objects.new_file() as path:
-            self.receive(call, path, LARGEST_PUT)
+            self.receive(call, path, LARGEST_PUT, wanted_checksum(call))
             if call.body.checksums:
                 info["checksums"] = call.body.checksums
             stored = self.objects.commit(
@@ -103,8 +104,8 @@ class ObjectOperations(S3Base):
         """Tell who listens that an object was made; see the notifications."""
 
     @staticmethod
-    def receive(call: Call, path: Path, largest: int) -> None:
-        """Write the request's body to a file, verifying it.
+    def receive(call: Call, path: Path, largest: int, algorithm: str | None = None) -> None:
+        """Write the request's body to a file, verifying it; compute ``algorithm`` on the way.
 
         Raises:
             S3Error: MissingContentLength, EntityTooLarge, and those of the body's checks.
@@ -113,12 +114,8 @@ class ObjectOperations(S3Base):
             raise S3Error(
                 "MissingContentLength", "You must provide the Content-Length HTTP header."
             )
-        algorithm = call.header("x-amz-sdk-checksum-algorithm")
-        wanted = algorithm.lower() if algorithm else None
-        if wanted and wanted not in CHECKSUMS and not call.body.announces(wanted):
-            raise Unsupported(f"computing the checksum {algorithm}", "Send the checksum along.")
         with open(path, "wb", buffering=0) as file:
-            for block in call.body.blocks(wanted):
+            for block in call.body.blocks(algorithm):
                 if call.body.size > largest:
                     raise S3Error(
                         "EntityTooLarge",
@@ -166,9 +163,7 @@ class ObjectOperations(S3Base):
             if value is not None:
                 headers[name] = _header_value(name, value)
         start, length, status = 0, stored.size, 200
-        wanted = self._part(call, stored, headers) or parse_range(
-            call.header("range"), stored.size
-        )
+        wanted = self._part(call, stored, headers) or parse_range(call.header("range"), stored.size)
         if wanted:
             start, length = wanted
             status = 206
@@ -260,6 +255,22 @@ class ObjectOperations(S3Base):
         )
         if self.objects.delete(call.bucket, key, delete_condition(one)):
             self.removed(call, key)
+
+
+def wanted_checksum(call: Call, header: str = "x-amz-sdk-checksum-algorithm") -> str | None:
+    """The algorithm that a header names, in lower case.
+
+    Raises:
+        Unsupported: it is not verified here.
+    """
+    name = call.header(header)
+    if name is None:
+        return None
+    if name.lower() not in CHECKSUMS:
+        raise Unsupported(
+            f"the checksum {name}", f"Supported checksums: {', '.join(CHECKSUMS).upper()}."
+        )
+    return name.lower()
 
 
 def checksum_headers(info: dict[str, Any]) -> dict[str, str]:
