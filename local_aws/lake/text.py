@@ -217,14 +217,11 @@ def open_csv(
                     "HIVE_UNSUPPORTED_FORMAT",
                     f"Column {name}: OpenCSVSerDe does not read {type_}. It reads {known}.",
                 )
-        failure = (
-            "NULL"
-            if to_null
-            else (
-                "error('HIVE_BAD_DATA: Error parsing field value ''' || "
-                f"{field} || ''' for field {index - 1}: For input string: \"' || {field} || '\"')"
-            )
+        message = (
+            f"'HIVE_BAD_DATA: Error parsing field value ''' || {field} || ''' for field"
+            f" {index - 1}: For input string: \"' || {field} || '\"'"
         )
+        otherwise = "NULL" if to_null else failure(message, type_.duckdb)
         if type_.name == "boolean":
             good = f"CASE lower({field}) WHEN 'true' THEN true ELSE false END"
             expressions[name] = f"CASE WHEN {field} IS NULL THEN NULL ELSE {good} END"
@@ -243,7 +240,7 @@ def open_csv(
             f" THEN {value}"
             for pattern, value in cases
         )
-        expressions[name] = f"CASE WHEN {field} IS NULL THEN NULL {when} ELSE {failure} END"
+        expressions[name] = f"CASE WHEN {field} IS NULL THEN NULL {when} ELSE {otherwise} END"
     return expressions
 
 
@@ -267,8 +264,11 @@ def json_lines(
     parse = (
         "TRY_CAST(line AS JSON)"
         if malformed
-        else "CASE WHEN json_valid(line) THEN CAST(line AS JSON) ELSE"
-        " error('HIVE_CURSOR_ERROR: Row is not a valid JSON Object: ' || left(line, 200)) END"
+        else "CASE WHEN json_valid(line) THEN CAST(line AS JSON) ELSE "
+        + failure(
+            "'HIVE_CURSOR_ERROR: Row is not a valid JSON Object: ' || left(line, 200)", "JSON"
+        )
+        + " END"
     )
     relation = f"SELECT {parse} AS document, __file FROM ({source}) AS lines WHERE trim(line) <> ''"
     spelled: dict[str, list[str]] = {}
@@ -326,12 +326,23 @@ def _json_value(type_: HiveType, node: str, depth: int = 0) -> str:
         return f"CAST({text} AS BOOLEAN)"
     if type_.name == "binary":
         return f"from_base64({text})"
+    message = (
+        f"'HIVE_BAD_DATA: Error parsing a column of type {type_}: For input string: \"'"
+        f" || {text} || '\"'"
+    )
     return (
         f"CASE WHEN {text} IS NULL THEN NULL"
         f" WHEN regexp_full_match({text}, {literal(_pattern_of(type_))})"
-        f" THEN CAST({text} AS {type_.duckdb}) ELSE error('HIVE_BAD_DATA: Error parsing a column"
-        f" of type {type_}: For input string: \"' || {text} || '\"') END"
+        f" THEN CAST({text} AS {type_.duckdb}) ELSE {failure(message, type_.duckdb)} END"
     )
+
+
+def failure(message: str, duckdb_type: str) -> str:
+    """A value of a type that fails the query when it is reached, saying the SQL text ``message``.
+
+    DuckDB's ``error()`` is volatile, which forbids TRY and holds filters back; a bad cast is not.
+    """
+    return f"CASE WHEN CAST({message} AS INTEGER) = 0 THEN CAST(NULL AS {duckdb_type}) END"
 
 
 _JSON_KEY = """'$."' || replace(replace(e{0}, '\\', '\\\\'), '"', '\\"') || '"'"""
