@@ -16,6 +16,9 @@ from local_aws.server import Server
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="folder that holds everything")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 is every one"
+    )
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument(
@@ -26,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     server = Server(
         Config(
             state=args.state.resolve(),
+            host=args.host,
             port=args.port,
             region=args.region,
             wait_seconds=args.wait_seconds,

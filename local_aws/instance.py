@@ -67,7 +67,9 @@ class Instance:
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://{self.config.host}:{self.port}"
+        """Where this machine's own clients find it."""
+        host = self.config.host
+        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104
 
     @property
     def s3(self) -> S3:
