@@ -42,6 +42,7 @@ from madrugada_spark.delivered import (
     accepted,
     checked_rows,
     duplicates,
+    null_if_empty,
     numbered_lines,
     rejected,
 )
@@ -96,7 +97,7 @@ def as_quarantine(
         F.col(RAW).alias("raw"),
         F.col(RULE).alias("rule"),
         F.col(REASON).alias("reason"),
-        F.nullif(F.col(COLUMN), F.lit("")).alias("column_name"),
+        null_if_empty(F.col(COLUMN)).alias("column_name"),
     )
 
 

@@ -83,21 +83,40 @@ def _java_home() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
+def buckets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that Spark sees as s3://, one folder for each bucket."""
+    root = tmp_path_factory.mktemp("s3")
+    for bucket in (BRONZE, SILVER, GOLD):
+        (root / bucket).mkdir()
+    return root
+
+
+@pytest.fixture(scope="session")
+def spark(buckets_root: Path) -> Iterator[Any]:
     """One small session for the whole folder, set as the Glue jobs set theirs."""
     home = _java_home()
     if home is not None:
         os.environ["JAVA_HOME"] = home
     from madrugada_spark.session import spark_session
 
+    mounts = {
+        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": f"file://{buckets_root}/{bucket}"
+        for bucket in (BRONZE, SILVER, GOLD)
+    }
+    viewfs = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
     session = spark_session(
         "tests",
         {
             "spark.master": "local[2]",
             "spark.ui.enabled": "false",
-            "spark.driver.memory": "1g",
+            "spark.driver.memory": os.environ.get("TEST_SPARK_MEMORY", "1g"),
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
+            "spark.hadoop.fs.s3.impl": viewfs,
+            "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.shuffle.partitions": "2",
+            **mounts,
         },
     )
     session.sparkContext.setLogLevel("ERROR")

@@ -143,11 +143,10 @@ def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
         F.coalesce(*(F.when(test, F.lit(column or "")) for _, column, test, _ in failures)).alias(
             COLUMN
         ),
-        F.nullif(
-            F.concat_ws("; ", *(F.when(test, reason) for _, _, test, reason in failures)),
-            F.lit(""),
+        null_if_empty(
+            F.concat_ws("; ", *(F.when(test, reason) for _, _, test, reason in failures))
         ).alias(REASON),
-        F.nullif(F.concat_ws(";", *warned), F.lit("")).alias(WARNINGS),
+        null_if_empty(F.concat_ws(";", *warned)).alias(WARNINGS),
     )
 
 
@@ -183,6 +182,10 @@ def duplicates(rows: DataFrame, dataset: Dataset) -> DataFrame:
             ).alias(REASON),
         )
     )
+
+
+def null_if_empty(text: SparkColumn) -> SparkColumn:
+    return F.when(text != "", text)
 
 
 def _text(field: SparkColumn, column: Column) -> SparkColumn:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from madrugada_spark.contract import Dataset
-from madrugada_spark.delivered import LINE, WARNINGS
+from madrugada_spark.delivered import LINE, WARNINGS, null_if_empty
 
 INGEST_DATE = "ingest_date"
 
@@ -79,7 +79,7 @@ def with_reference_warnings(
         keys = target.select(F.col(to).alias(found))
         table = table.join(keys, own == F.col(found), "left")
         flags.append(F.when(own.isNotNull() & F.col(found).isNull(), F.lit(rule.id)))
-    warnings = F.nullif(F.concat_ws(";", F.col("warnings"), *flags), F.lit(""))
+    warnings = null_if_empty(F.concat_ws(";", F.col("warnings"), *flags))
     return table.select(*dataset.column_names, INGEST_DATE, warnings.alias("warnings"))
 
 
@@ -101,4 +101,4 @@ def _without_references(dataset: Dataset) -> SparkColumn:
     if not ids:
         return F.col("warnings")
     kept = F.array_except(F.split("warnings", ";"), F.array(*(F.lit(i) for i in ids)))
-    return F.nullif(F.array_join(kept, ";"), F.lit(""))
+    return null_if_empty(F.array_join(kept, ";"))
