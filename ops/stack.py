@@ -155,9 +155,7 @@ def _requirements_digest() -> str:
 def _parameters(settings: Settings) -> str:
     """The template's parameters for this checkout, in the file that the deploy command reads."""
     local = json.loads((ROOT / "infra" / "parameters" / "local.json").read_text())
-    for entry in local:
-        if entry["ParameterKey"] == "Prefix":
-            entry["ParameterValue"] = settings.prefix
+    local["Prefix"] = settings.prefix
     path = settings.state / "parameters.json"
     path.write_text(json.dumps(local, indent=2))
     return str(path)
