@@ -227,9 +227,9 @@ def _variables(arguments: Arguments, argument: str) -> dict[str, str]:
 
 def script_arguments(arguments: Arguments, **identity: str) -> list[str]:
     """What follows the script's name in ``sys.argv``: identity first, then every argument."""
+    given = {name: value for name, value in arguments.items() if name != "--conf"}
+    named = {f"--{name}": value for name, value in identity.items()}
     argv = []
-    for name, value in {**{f"--{k}": v for k, v in identity.items()}, **arguments}.items():
-        if name == "--conf":
-            continue
-        argv += [name, value] if value != "" else [name]
+    for name, value in {**named, **given, **named}.items():
+        argv += [name, value]
     return argv

@@ -19,6 +19,7 @@ from local_aws.service import AwsError
 log = logging.getLogger("local_aws.glue.job_run")
 
 RUN = "glue/job_run"
+MINUTE = 60.0
 FINISHED = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
 OUTPUT_GROUP = {"glueetl": "/aws-glue/jobs", "pythonshell": "/aws-glue/python-jobs"}
 
@@ -142,7 +143,9 @@ class JobRun:
             if not jvm.alive:
                 self._jvm_died()
         self._running_since = time.monotonic()
-        self._update(JobRunState="RUNNING")
+        with self.aws.store.transaction():
+            if self._current_state() == "STARTING":
+                self._update(JobRunState="RUNNING")
         process.order(
             script,
             [
@@ -161,9 +164,12 @@ class JobRun:
             self._stderr,
         )
         self.host.keep_process_ready()
-        if not process.wait(self.run["Timeout"] * 60):
+        if not process.wait(self.run["Timeout"] * MINUTE):
             self.end("TIMEOUT", "Job run timed out")
         code, error = process.finish()
+        if code and jvm is not None and jvm.ended(0.5):
+            # The script met the dead JVM before the news of its death arrived here.
+            self._jvm_died()
         with self._lock:
             self._process = None
             end = self._end
@@ -227,8 +233,11 @@ class JobRun:
         name = "stdout.log" if channel == "output" else "stderr.log"
         with self._logs_lock, (folder / name).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
-        if "logs" in self.aws.services:
+        if "logs" in self.aws.services and not self.host.stopped:
             self.aws.logs.write(f"{self.run['LogGroupName']}/{channel}", self.run_id, lines)
+
+    def _current_state(self) -> str:
+        return (self.aws.store.get(RUN, self.key) or {}).get("JobRunState", "")
 
     def _update(self, **changes: Any) -> None:
         changes["LastModifiedOn"] = self.aws.now()

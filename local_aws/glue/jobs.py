@@ -30,11 +30,14 @@ DPUS = {
 DEFAULT_TIMEOUT = 480
 """Minutes, for Glue 5 (https://docs.aws.amazon.com/glue/latest/webapi/API_Job.html)."""
 
+KEPT = {
+    "LogUri": "kept and shown; AWS reserves it for future use",
+    "NotificationProperty": "kept and shown; there are no EventBridge events of late runs",
+}
 DEFINITION = (
     "Role",
     "Command",
     "Description",
-    "LogUri",
     "ExecutionProperty",
     "DefaultArguments",
     "NonOverridableArguments",
@@ -42,7 +45,6 @@ DEFINITION = (
     "AllocatedCapacity",
     "Timeout",
     "MaxCapacity",
-    "NotificationProperty",
     "GlueVersion",
     "NumberOfWorkers",
     "WorkerType",
@@ -50,11 +52,6 @@ DEFINITION = (
     "JobMode",
     "JobRunQueuingEnabled",
 )
-_EMPTY_ONLY = ("Connections", "SecurityConfiguration")
-_STILL = {
-    "LogUri": "AWS reserves it for future use",
-    "NotificationProperty": "there are no EventBridge events of late runs",
-}
 
 
 def _invalid(message: str) -> AwsError:
@@ -117,6 +114,7 @@ class JobOperations(Service):
         self._runs: dict[str, JobRun] = {}
         self._host: SparkHost | None = None
         self._host_lock = threading.Lock()
+        self._stopping = False
 
     def start(self) -> None:
         for key, run in self.aws.store.list(RUN):
@@ -133,6 +131,7 @@ class JobOperations(Service):
             self.warm()
 
     def stop(self) -> None:
+        self._stopping = True
         for run in list(self._runs.values()):
             run.end("FAILED", "The embedded AWS stopped while the job was running.")
         with self._host_lock:
@@ -160,7 +159,13 @@ class JobOperations(Service):
 
     # Definitions
 
-    @operation("Name", "Tags", *DEFINITION, *_EMPTY_ONLY, ignores=None)
+    @operation(
+        "Name",
+        "Tags",
+        *DEFINITION,
+        ignores=KEPT,
+        differs="Whether the role exists, and Glue may assume it, is not checked.",
+    )
     def CreateJob(self, request: Request) -> Response:
         """Create a job definition."""
         name = request["Name"]
@@ -193,7 +198,7 @@ class JobOperations(Service):
         name = request["JobName"]
         update = request["JobUpdate"]
         for member, value in update.items():
-            if value is not None and member not in (*DEFINITION, *_EMPTY_ONLY):
+            if value is not None and member not in (*DEFINITION, *KEPT):
                 raise Unsupported(
                     f"the option JobUpdate.{member} of glue:UpdateJob",
                     f"Supported options: {', '.join(DEFINITION)}.",
@@ -274,13 +279,13 @@ class JobOperations(Service):
 
     def _definition(self, given: Request) -> dict[str, Any]:
         """Check a definition and complete it with AWS's defaults."""
-        for member in _EMPTY_ONLY:
-            value = given.get(member)
-            if value and value != {"Connections": []}:
-                raise Unsupported(f"{member} of Glue jobs", "Leave it out.")
         if not given.get("Role"):
             raise _invalid("Role is required: the name or ARN of the role that the job runs as.")
-        job = {member: given[member] for member in DEFINITION if given.get(member) is not None}
+        job = {
+            member: given[member]
+            for member in (*DEFINITION, *KEPT)
+            if given.get(member) is not None
+        }
         command = self._command(given.get("Command") or {})
         job["Command"] = command
         spark = command["Name"] == "glueetl"
@@ -332,11 +337,12 @@ class JobOperations(Service):
         "AllocatedCapacity",
         "Timeout",
         "MaxCapacity",
-        "NotificationProperty",
         "WorkerType",
         "NumberOfWorkers",
         "ExecutionClass",
         "JobRunQueuingEnabled",
+        ignores={"NotificationProperty": KEPT["NotificationProperty"]},
+        differs="More runs at once than there are JVMs for wait in STARTING.",
     )
     def StartJobRun(self, request: Request) -> Response:
         """Start a run of a job in a Python process of its own on Spark."""
@@ -370,8 +376,9 @@ class JobOperations(Service):
                 run["JobRunState"] = "WAITING"
                 run["StateDetail"] = "Max concurrent job runs per job exceeded"
             self.aws.store.put(RUN, _key(name, run["Id"]), run)
-        if run["JobRunState"] != "WAITING":
-            self._launch(job, run)
+            work = self._executor(job, run) if run["JobRunState"] != "WAITING" else None
+        if work is not None:
+            work.start()
         return {"JobRunId": run["Id"]}
 
     def _new_run(
@@ -416,15 +423,13 @@ class JobOperations(Service):
         if job.get("GlueVersion"):
             run["GlueVersion"] = job["GlueVersion"]
         if previous is not None:
-            base = previous["Id"].partition("_attempt_")[0]
-            run["Attempt"] = previous["Attempt"] + 1
-            run["Id"] = f"{base}_attempt_{run['Attempt']}"
-            run["PreviousRunId"] = previous["Id"]
+            run |= _attempt_after(previous)
             if "Arguments" not in run and previous.get("Arguments"):
                 run["Arguments"] = previous["Arguments"]
         return run
 
-    def _launch(self, job: dict[str, Any], run: dict[str, Any]) -> None:
+    def _executor(self, job: dict[str, Any], run: dict[str, Any]) -> JobRun:
+        """What will execute a run that is in the store; it can be stopped from now on."""
         work = JobRun(
             self.aws,
             self._spark(),
@@ -434,32 +439,47 @@ class JobOperations(Service):
             self._ended,
         )
         self._runs[run["Id"]] = work
-        work.start()
+        return work
 
     def _ended(self, work: JobRun) -> None:
-        """Retry a run that failed, and start one that waited for its turn."""
+        """Retry a run that failed, or start one that waited for its turn."""
         self._runs.pop(work.run_id, None)
-        run = work.run
-        if run["JobRunState"] == "FAILED" and run["Attempt"] < work.job["MaxRetries"]:
-            retry = self._new_run(work.job, {**run, "Arguments": run.get("Arguments")}, run)
-            self.aws.store.put(RUN, _key(run["JobName"], retry["Id"]), retry)
-            self._launch(work.job, retry)
+        if self._stopping:
             return
-        job = self.aws.store.get(JOB, run["JobName"])
-        if job is None:
-            return
+        name = work.run["JobName"]
         with self.aws.store.transaction():
-            waiting = sorted(
-                (other for other in self._job_runs(job["Name"]) if _waits(other)),
-                key=lambda other: other["StartedOn"],
-            )
-            limit = job["ExecutionProperty"].get("MaxConcurrentRuns", 1)
-            if not waiting or len(self._active(job["Name"])) >= limit:
-                return
-            following = self.aws.store.update(
-                RUN, _key(job["Name"], waiting[0]["Id"]), JobRunState="STARTING"
-            )
-        self._launch(job, following)
+            following = self._retry(work) or self._next_waiting(name)
+        if following is not None:
+            following.start()
+
+    def _retry(self, work: JobRun) -> JobRun | None:
+        failed = work.run
+        if failed["JobRunState"] != "FAILED" or failed["Attempt"] >= work.job["MaxRetries"]:
+            return None
+        now = self.aws.now()
+        over = ("CompletedOn", "ErrorMessage", "DPUSeconds")
+        retry = {member: value for member, value in failed.items() if member not in over} | {
+            **_attempt_after(failed),
+            "JobRunState": "STARTING",
+            "StartedOn": now,
+            "LastModifiedOn": now,
+            "ExecutionTime": 0,
+        }
+        self.aws.store.put(RUN, _key(failed["JobName"], retry["Id"]), retry)
+        return self._executor(work.job, retry)
+
+    def _next_waiting(self, name: str) -> JobRun | None:
+        job = self.aws.store.get(JOB, name)
+        waiting = [run for run in self._job_runs(name) if _waits(run)]
+        if job is None or not waiting:
+            return None
+        if len(self._active(name)) >= job["ExecutionProperty"].get("MaxConcurrentRuns", 1):
+            return None
+        first = min(waiting, key=lambda run: run["StartedOn"])
+        first.pop("StateDetail", None)
+        first["JobRunState"] = "STARTING"
+        self.aws.store.put(RUN, _key(name, first["Id"]), first)
+        return self._executor(job, first)
 
     def _job_runs(self, name: str) -> list[dict[str, Any]]:
         return [run for _, run in self.aws.store.list(RUN, _key(name, ""))]
@@ -544,6 +564,13 @@ _GIVEN_BY_GLUE = ("Name", "JobId", "CreatedOn", "LastModifiedOn")
 
 def _key(job: str, run_id: str) -> str:
     return f"{job}\x1f{run_id}"
+
+
+def _attempt_after(run: dict[str, Any]) -> dict[str, Any]:
+    """Identity of the run that repeats ``run``."""
+    first = run["Id"].partition("_attempt_")[0]
+    number = run["Attempt"] + 1
+    return {"Id": f"{first}_attempt_{number}", "Attempt": number, "PreviousRunId": run["Id"]}
 
 
 def _waits(run: dict[str, Any]) -> bool:

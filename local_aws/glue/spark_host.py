@@ -52,6 +52,11 @@ _OPENED = (
 """What Spark needs opened on Java 17 (org.apache.spark.launcher.JavaModuleOptions)."""
 
 
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 class SparkUnavailable(Exception):
     """No JVM could be had; the message says why and what to do."""
 
@@ -73,7 +78,7 @@ class SparkSettings:
 
     memory: str = "2g"
     jvms: int = 1
-    cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    cores: int = field(default_factory=_cores)
     runs_per_jvm: int = 100
 
     @classmethod
@@ -421,6 +426,12 @@ class Jvm:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def ended(self, seconds: float) -> bool:
+        """Whether the JVM is gone, waiting up to ``seconds`` for that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return not self.alive
+
     def _watch(self) -> None:
         self._process.wait()
         self.on_death()
@@ -490,7 +501,7 @@ class SparkHost:
         self._starting = 0
         self._waiting: list[object] = []
         self._process: JobProcess | None = None
-        self._stopped = False
+        self.stopped = False
         shutil.rmtree(folder / "local", ignore_errors=True)
         for old in folder.glob("jvm-*"):
             shutil.rmtree(old, ignore_errors=True)
@@ -508,7 +519,7 @@ class SparkHost:
             self._waiting.append(ticket)
             try:
                 while True:
-                    if self._stopped or cancelled():
+                    if self.stopped or cancelled():
                         raise Cancelled
                     self._drop_dead()
                     if self._waiting[0] is ticket:
@@ -540,7 +551,7 @@ class SparkHost:
                 if jvm is not None:
                     self._busy.append(jvm)
                 self._changed.notify_all()
-        if self._stopped:
+        if self.stopped:
             jvm.kill()
             raise Cancelled
         return jvm
@@ -553,14 +564,14 @@ class SparkHost:
             jvm.kill()
         with self._changed:
             self._busy.remove(jvm)
-            if usable and not self._stopped:
+            if usable and not self.stopped:
                 self._idle.append(jvm)
             elif usable:
                 jvm.kill()
             self._changed.notify_all()
         if usable:
             threading.Timer(2.0, self._shrink, args=(jvm,)).start()
-        elif not self._stopped:
+        elif not self.stopped:
             threading.Thread(target=self.warm, daemon=True).start()
 
     def _shrink(self, jvm: Jvm) -> None:
@@ -588,14 +599,14 @@ class SparkHost:
 
     def keep_process_ready(self) -> None:
         with self._changed:
-            if self._process is None and not self._stopped:
+            if self._process is None and not self.stopped:
                 self._process = JobProcess(self.environment, preload=True)
 
     def warm(self) -> None:
         """Start a JVM and a Python process ahead of the first run; returns when they are ready."""
         self.keep_process_ready()
         with self._changed:
-            if self._stopped or self._idle or self._busy or self._starting:
+            if self.stopped or self._idle or self._busy or self._starting:
                 return
             self._starting += 1
         try:
@@ -635,7 +646,7 @@ class SparkHost:
     def stop(self) -> None:
         """End every process."""
         with self._changed:
-            self._stopped = True
+            self.stopped = True
             self._changed.notify_all()
             jvms = [*self._idle, *self._busy]
             self._idle.clear()
