@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from local_aws.s3.errors import S3Error, no_such_key
 from local_aws.s3.objects import ObjectStore, Stored
 from local_aws.s3.protocol import Call
-from local_aws.service import Service
+from local_aws.service import Service, operation
 
 OWNER_ID = "6d616472756761646161776c6f63616c6d616472756761646161776c6f63616c"
 OWNER = f"<Owner><ID>{OWNER_ID}</ID></Owner>"
 
-PLAIN = {
-    "ExpectedBucketOwner": "checked",
-    "RequestPayer": "one account owns everything, nobody pays",
-}
-"""Members that almost every operation has."""
+PAYER = {"RequestPayer": "one account owns everything, nobody is charged"}
 
 BUCKET = "s3/bucket"
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def bucket_operation(
+    *accepts: str, ignores: Mapping[str, str] | None = None, differs: str = ""
+) -> Callable[[F], F]:
+    """An operation on a bucket, which may name the bucket's owner to be sure of it."""
+    return operation("Bucket", "ExpectedBucketOwner", *accepts, ignores=ignores, differs=differs)
+
+
+def key_operation(
+    *accepts: str, ignores: Mapping[str, str] | None = None, differs: str = ""
+) -> Callable[[F], F]:
+    """An operation on an object."""
+    return bucket_operation("Key", *accepts, ignores={**PAYER, **(ignores or {})}, differs=differs)
 
 
 class S3Base(Service):
@@ -30,6 +44,20 @@ class S3Base(Service):
 
     service_name = "s3"
     objects: ObjectStore
+
+    # What one group of operations needs of another.
+
+    def created(self, call: Call, stored: Stored, how: str) -> None:
+        """Tell who listens that an object was made by ``how`` (Put, Copy, ...)."""
+        raise NotImplementedError
+
+    def removed(self, call: Call, key: str) -> None:
+        """Tell who listens that an object was deleted."""
+        raise NotImplementedError
+
+    def forget_uploads(self, bucket: str) -> None:
+        """Give up every multipart upload to a bucket that is deleted."""
+        raise NotImplementedError
 
     def settings(self, bucket: str) -> dict[str, Any]:
         """The bucket's settings (a copy).

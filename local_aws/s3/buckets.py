@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_aws.s3.base import BUCKET, OWNER, PLAIN, S3Base, iso_now, iso_time
+from local_aws.s3.base import BUCKET, OWNER, S3Base, bucket_operation, iso_now, iso_time
 from local_aws.s3.errors import S3Error
 from local_aws.s3.names import is_bucket_name
 from local_aws.s3.protocol import Call, Reply, element, parse_xml, xml_reply
@@ -10,8 +10,7 @@ from local_aws.service import Unsupported, operation
 
 
 class BucketOperations(S3Base):
-    @operation(
-        "Bucket",
+    @bucket_operation(
         "CreateBucketConfiguration",
         "ObjectOwnership",
         "ACL",
@@ -80,17 +79,18 @@ class BucketOperations(S3Base):
                 f"a bucket in {location}", f"The embedded AWS has one region, {region}."
             )
 
-    @operation("Bucket", ignores=PLAIN)
+    @bucket_operation()
     def HeadBucket(self, call: Call) -> Reply:
         """Say whether a bucket exists."""
         self.objects.folder(call.bucket)
         return Reply(200, {"x-amz-bucket-region": self.aws.config.region})
 
-    @operation("Bucket", ignores=PLAIN)
+    @bucket_operation()
     def DeleteBucket(self, call: Call) -> Reply:
         """Delete an empty bucket."""
         with self.aws.store.transaction():
             self.objects.delete_bucket(call.bucket)
+            self.forget_uploads(call.bucket)
             self.aws.store.delete(BUCKET, call.bucket)
         return Reply(204)
 
@@ -123,7 +123,7 @@ class BucketOperations(S3Base):
             f"{element('BucketRegion', self.aws.config.region)}</Bucket>"
         )
 
-    @operation("Bucket", ignores=PLAIN)
+    @bucket_operation()
     def GetBucketLocation(self, call: Call) -> Reply:
         """Give the region; us-east-1 is written as nothing, as on AWS."""
         self.objects.folder(call.bucket)

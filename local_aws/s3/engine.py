@@ -13,24 +13,68 @@ from local_aws.s3.body import Body
 from local_aws.s3.buckets import BucketOperations
 from local_aws.s3.errors import S3Error
 from local_aws.s3.lists import ListOperations
+from local_aws.s3.multipart import MultipartOperations
 from local_aws.s3.notifications import NotificationOperations
 from local_aws.s3.objects import ObjectStore
 from local_aws.s3.protocol import Call, Reply, Router, error_reply, parse_target, status_line
+from local_aws.s3.settings import SettingsOperations
+from local_aws.s3.tagging import TaggingOperations
 from local_aws.s3.transfers import ObjectOperations
 from local_aws.service import AwsError, Feature
 
 log = logging.getLogger("local_aws.s3")
 
 
-class S3(BucketOperations, ListOperations, NotificationOperations, ObjectOperations):
+class S3(
+    NotificationOperations,
+    MultipartOperations,
+    ObjectOperations,
+    TaggingOperations,
+    ListOperations,
+    SettingsOperations,
+    BucketOperations,
+):
     """The S3 of one embedded AWS; objects are files under ``<state>/s3/<bucket>/<key>``."""
 
-    features = (Feature("addressing", "path style and <bucket>.localhost", "supported"),)
+    features = (
+        Feature("addressing", "path style, <bucket>.localhost", "supported"),
+        Feature("addressing", "presigned URLs", "different", "they expire; nobody is asked who"),
+        Feature("authorization", "signatures, policies, ACLs", "different", "not checked"),
+        Feature("keys", "UTF-8 up to 1024 bytes, folder markers that end with /", "supported"),
+        Feature(
+            "keys",
+            "parts that are empty, . or .. or over 255 bytes; a and a/b at once; content in a/",
+            "refused",
+            "objects are plain files",
+        ),
+        Feature(
+            "objects",
+            "files that other programs write into a bucket's folder",
+            "different",
+            "objects at once, without an event; symbolic links and names not in UTF-8 are none",
+        ),
+        Feature("objects", "storage classes that need a restore", "refused"),
+        Feature("objects", "SSE-C, object lock, website redirects, annotations", "refused"),
+        Feature("bodies", "aws-chunked with trailers, Expect: 100-continue", "supported"),
+        Feature(
+            "checksums",
+            "MD5, CRC32, CRC32C, CRC64NVME, SHA1, SHA256, x-amz-content-sha256",
+            "supported",
+        ),
+        Feature("checksums", "SHA512, XXHASH", "refused"),
+        Feature(
+            "checksums", "CRC64NVME of objects put without a checksum", "different", "none is kept"
+        ),
+        Feature("versioning", "enabling it", "refused", "every object has the version null"),
+        Feature("notifications", "Lambda, SQS, SNS; ObjectCreated, ObjectRemoved", "supported"),
+        Feature("notifications", "EventBridge, other events", "refused"),
+    )
 
     def setup(self) -> None:
         state = self.aws.config.state
         self.objects = ObjectStore(state / "s3", state / "s3-scratch", state / "s3.sqlite")
         self._router = Router(self._operations)
+        self.setup_multipart()
         self.setup_notifications()
 
     def start(self) -> None:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import quote
 
-from local_aws.s3.base import OWNER, PLAIN, S3Base, iso_time, parse_number
+from local_aws.s3.base import OWNER, PAYER, S3Base, bucket_operation, iso_time, parse_number
 from local_aws.s3.errors import invalid_argument
 from local_aws.s3.listing import LARGEST_PAGE, Item, Lister
 from local_aws.s3.objects import Stored
 from local_aws.s3.protocol import Call, Reply, element, quoted, xml_reply
-from local_aws.service import operation
 
 
 @dataclass(slots=True)
@@ -28,8 +27,7 @@ class Page:
 
 
 class ListOperations(S3Base):
-    @operation(
-        "Bucket",
+    @bucket_operation(
         "Prefix",
         "Delimiter",
         "MaxKeys",
@@ -37,7 +35,7 @@ class ListOperations(S3Base):
         "StartAfter",
         "EncodingType",
         "FetchOwner",
-        ignores=PLAIN,
+        ignores=PAYER,
     )
     def ListObjectsV2(self, call: Call) -> Reply:
         """Page through a bucket's keys in the order of their UTF-8 bytes."""
@@ -63,14 +61,13 @@ class ListOperations(S3Base):
         )
         return xml_reply("ListBucketResult", content)
 
-    @operation(
-        "Bucket",
+    @bucket_operation(
         "Prefix",
         "Delimiter",
         "MaxKeys",
         "Marker",
         "EncodingType",
-        ignores=PLAIN,
+        ignores=PAYER,
     )
     def ListObjects(self, call: Call) -> Reply:
         """Page through a bucket's keys, first version of the operation."""
@@ -92,6 +89,38 @@ class ListOperations(S3Base):
             + self._contents(page, encode, True)
         )
         return xml_reply("ListBucketResult", content)
+
+    @bucket_operation(
+        "Prefix",
+        "Delimiter",
+        "MaxKeys",
+        "KeyMarker",
+        "VersionIdMarker",
+        "EncodingType",
+        ignores=PAYER,
+        differs="Versioning is off: every object has the one version null.",
+    )
+    def ListObjectVersions(self, call: Call) -> Reply:
+        """Page through a bucket's objects as their only versions."""
+        query = call.query
+        limit = parse_number(call, "max-keys", LARGEST_PAGE, LARGEST_PAGE)
+        marker, delimiter = query.get("key-marker", ""), query.get("delimiter")
+        page = self.page(call, marker, limit)
+        encode = _encoding(call)
+        content = (
+            element("Name", call.bucket)
+            + element("Prefix", encode(query.get("prefix", "")))
+            + element("KeyMarker", encode(marker))
+            + element("VersionIdMarker", query.get("version-id-marker", ""))
+            + (element("NextKeyMarker", encode(page.last)) if page.truncated else "")
+            + (element("NextVersionIdMarker", "null") if page.truncated else "")
+            + element("MaxKeys", limit)
+            + (element("Delimiter", encode(delimiter)) if delimiter else "")
+            + element("EncodingType", query.get("encoding-type"))
+            + element("IsTruncated", page.truncated)
+            + self._contents(page, encode, True, "Version")
+        )
+        return xml_reply("ListVersionsResult", content)
 
     def page(self, call: Call, after: str, limit: int) -> Page:
         """At most ``limit`` keys and common prefixes of the request's bucket behind ``after``."""
@@ -121,20 +150,23 @@ class ListOperations(S3Base):
         return Page(files, prefixes, items[-1].name if items else "", truncated)
 
     @staticmethod
-    def _contents(page: Page, encode: _Encode, owner: bool) -> str:
+    def _contents(page: Page, encode: _Encode, owner: bool, tag: str = "Contents") -> str:
         parts = []
         shown = OWNER if owner else ""
+        version = ""
+        if tag == "Version":
+            version = "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
         for stored in page.objects:
             algorithms = "".join(
                 f"<ChecksumAlgorithm>{name.upper()}</ChecksumAlgorithm>"
                 for name in stored.info.get("checksums", ())
             )
             parts.append(
-                f"<Contents><Key>{quoted(encode(stored.key))}</Key>"
+                f"<{tag}><Key>{quoted(encode(stored.key))}</Key>{version}"
                 f"<LastModified>{iso_time(stored.mtime_ns)}</LastModified>"
                 f"<ETag>&quot;{stored.etag}&quot;</ETag>{algorithms}<Size>{stored.size}</Size>"
                 f"<StorageClass>{stored.info.get('storage_class', 'STANDARD')}</StorageClass>"
-                f"{shown}</Contents>"
+                f"{shown}</{tag}>"
             )
         for prefix in page.prefixes:
             parts.append(

@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 
 from botocore.exceptions import ClientError
 
-from local_aws.s3.base import OWNER_ID, PLAIN, S3Base, compact
+from local_aws.s3.base import OWNER_ID, S3Base, bucket_operation, compact
 from local_aws.s3.errors import S3Error, invalid_argument, no_such_key
 from local_aws.s3.objects import Stored
 from local_aws.s3.protocol import Call, Reply, element, malformed_xml, xml_reply
-from local_aws.service import Unsupported, operation
+from local_aws.service import Unsupported
 
 log = logging.getLogger("local_aws.s3.notifications")
 
@@ -91,11 +91,9 @@ class NotificationOperations(S3Base):
     def removed(self, call: Call, key: str) -> None:
         self._announce(call.bucket, key, "ObjectRemoved:Delete", None, call.request_id)
 
-    @operation(
-        "Bucket",
+    @bucket_operation(
         "NotificationConfiguration",
         "SkipDestinationValidation",
-        ignores=PLAIN,
         differs="Files that Spark or another program writes into the folder make no event."
         " A Lambda function's resource policy is not asked.",
     )
@@ -110,7 +108,7 @@ class NotificationOperations(S3Base):
         self.change_settings(call.bucket, notifications=rules or None)
         return Reply()
 
-    @operation("Bucket", ignores=PLAIN)
+    @bucket_operation()
     def GetBucketNotificationConfiguration(self, call: Call) -> Reply:
         """Give a bucket's notifications."""
         rules = self.settings(call.bucket).get("notifications", [])

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,15 @@ from local_aws.s3.attributes import (
     encryption_headers,
     given_attributes,
 )
-from local_aws.s3.base import PLAIN, S3Base, check_version, http_time, quote_etag
+from local_aws.s3.base import (
+    PAYER,
+    S3Base,
+    bucket_operation,
+    check_version,
+    http_time,
+    key_operation,
+    quote_etag,
+)
 from local_aws.s3.body import BLOCK, CHECKSUM_HEADER
 from local_aws.s3.checksums import CHECKSUMS
 from local_aws.s3.conditions import (
@@ -30,7 +39,7 @@ from local_aws.s3.errors import S3Error, invalid_argument, no_such_key
 from local_aws.s3.names import check_key
 from local_aws.s3.objects import LARGEST_PUT, Stored
 from local_aws.s3.protocol import Call, Reply, element, malformed_xml, xml_reply
-from local_aws.service import AwsError, Unsupported, operation
+from local_aws.service import AwsError, Unsupported
 
 CHECKSUM_MEMBERS = (
     "ChecksumAlgorithm",
@@ -49,8 +58,6 @@ _OVERRIDES = (
     "Expires",
 )
 _READ = (
-    "Bucket",
-    "Key",
     "IfMatch",
     "IfModifiedSince",
     "IfNoneMatch",
@@ -69,17 +76,15 @@ _READ = (
 
 
 class ObjectOperations(S3Base):
-    @operation(
+    @key_operation(
         "Body",
-        "Bucket",
-        "Key",
         "ContentLength",
         "ContentMD5",
         "IfMatch",
         "IfNoneMatch",
         *CHECKSUM_MEMBERS,
         *ATTRIBUTES,
-        ignores={**PLAIN, **ENCRYPTION},
+        ignores=ENCRYPTION,
         differs="Keys that cannot be file names are refused.",
     )
     def PutObject(self, call: Call) -> Reply:
@@ -99,9 +104,6 @@ class ObjectOperations(S3Base):
         headers = {"ETag": quote_etag(stored.etag), **encryption_headers(info)}
         headers.update(checksum_headers(info))
         return Reply(200, headers)
-
-    def created(self, call: Call, stored: Stored, how: str) -> None:
-        """Tell who listens that an object was made; see the notifications."""
 
     @staticmethod
     def receive(call: Call, path: Path, largest: int, algorithm: str | None = None) -> None:
@@ -124,7 +126,9 @@ class ObjectOperations(S3Base):
                     )
                 file.write(block)
 
-    @operation(*_READ, ignores=PLAIN)
+    @key_operation(
+        *_READ,
+    )
     def GetObject(self, call: Call) -> Reply:
         """Read an object or a range of it."""
         check_version(call)
@@ -143,7 +147,9 @@ class ObjectOperations(S3Base):
             os.close(descriptor)
         return reply
 
-    @operation(*_READ, ignores=PLAIN)
+    @key_operation(
+        *_READ,
+    )
     def HeadObject(self, call: Call) -> Reply:
         """Describe an object without its content."""
         return self._read(call, self.found(call), None)
@@ -200,7 +206,10 @@ class ObjectOperations(S3Base):
         headers["x-amz-mp-parts-count"] = str(count)
         return sum(sizes[: int(text) - 1]), sizes[int(text) - 1]
 
-    @operation("Bucket", "Key", "IfMatch", "VersionId", ignores=PLAIN)
+    @key_operation(
+        "IfMatch",
+        "VersionId",
+    )
     def DeleteObject(self, call: Call) -> Reply:
         """Delete an object; one that is not there is no error."""
         check_version(call)
@@ -208,10 +217,11 @@ class ObjectOperations(S3Base):
             self.removed(call, call.key)
         return Reply(204)
 
-    def removed(self, call: Call, key: str) -> None:
-        """Tell who listens that an object was deleted; see the notifications."""
-
-    @operation("Bucket", "Delete", "ChecksumAlgorithm", ignores=PLAIN)
+    @bucket_operation(
+        "Delete",
+        "ChecksumAlgorithm",
+        ignores=PAYER,
+    )
     def DeleteObjects(self, call: Call) -> Reply:
         """Delete up to 1000 objects, each with its own result."""
         self.objects.folder(call.bucket)
@@ -271,6 +281,10 @@ def wanted_checksum(call: Call, header: str = "x-amz-sdk-checksum-algorithm") ->
             f"the checksum {name}", f"Supported checksums: {', '.join(CHECKSUMS).upper()}."
         )
     return name.lower()
+
+
+def base64_digest(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
 
 
 def checksum_headers(info: dict[str, Any]) -> dict[str, str]:
