@@ -9,7 +9,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from local_aws.glue.metastore import Catalog, name_pattern
 from local_aws.service import (
@@ -65,7 +65,7 @@ class CatalogOperations(Service):
 
     catalog: Catalog
 
-    features = (
+    features: ClassVar[tuple[Feature, ...]] = (
         Feature("Data Catalog", "tables, versions, partitions and their filters", "supported"),
         Feature("Data Catalog", "resource links, federated databases", "refused"),
         Feature("Data Catalog", "multi-dialect and materialized views", "refused"),
@@ -77,20 +77,12 @@ class CatalogOperations(Service):
     def setup(self) -> None:
         self.catalog = Catalog(self.aws)
 
-    def _own_catalog(self, request: Request) -> None:
-        given = request.get("CatalogId")
-        if given and given != self.aws.config.account:
-            raise Unsupported(
-                f"the catalog {given}",
-                f"The only catalog is the account's own: {self.aws.config.account}.",
-            )
-
     # Databases
 
     @operation("CatalogId", "DatabaseInput", "Tags")
     def CreateDatabase(self, request: Request) -> Response:
         """Create a database."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         with self.aws.store.transaction():
             created = self.catalog.create_database(request["DatabaseInput"])
             self.catalog.tag(f"database/{created['Name']}", request.get("Tags"))
@@ -99,13 +91,13 @@ class CatalogOperations(Service):
     @operation("CatalogId", "Name")
     def GetDatabase(self, request: Request) -> Response:
         """Return a database."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         return {"Database": self.catalog.existing_database(request["Name"])}
 
     @operation("CatalogId", "NextToken", "MaxResults", "AttributesToGet", ignores=_SHARING)
     def GetDatabases(self, request: Request) -> Response:
         """List the databases."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         items, more = page(self.catalog.databases(), request, 100)
         if request.get("AttributesToGet"):
             items = [{"Name": item["Name"]} for item in items]
@@ -114,14 +106,14 @@ class CatalogOperations(Service):
     @operation("CatalogId", "Name", "DatabaseInput")
     def UpdateDatabase(self, request: Request) -> Response:
         """Replace a database's description, location and parameters."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.update_database(request["Name"], request["DatabaseInput"])
         return {}
 
     @operation("CatalogId", "Name", differs="Its tables are gone at once, not a while later.")
     def DeleteDatabase(self, request: Request) -> Response:
         """Delete a database with its tables."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.delete_database(request["Name"])
         return {}
 
@@ -130,14 +122,14 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableInput")
     def CreateTable(self, request: Request) -> Response:
         """Create a table."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.create_table(request["DatabaseName"], request["TableInput"])
         return {}
 
     @operation("CatalogId", "DatabaseName", "Name", "AttributesToGet", ignores=_AUDIT)
     def GetTable(self, request: Request) -> Response:
         """Return a table."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         table = self.catalog.existing_table(request["DatabaseName"], request["Name"])
         return {"Table": _attributes(table, request.get("AttributesToGet"))}
 
@@ -152,7 +144,7 @@ class CatalogOperations(Service):
     )
     def GetTables(self, request: Request) -> Response:
         """List a database's tables, all or those whose name matches a pattern."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         database = request["DatabaseName"]
         names = self.catalog.table_names(database)
         if request.get("Expression"):
@@ -166,7 +158,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableInput", "SkipArchive", "VersionId")
     def UpdateTable(self, request: Request) -> Response:
         """Replace a table's definition in one step."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.update_table(
             request["DatabaseName"],
             request["TableInput"],
@@ -183,14 +175,14 @@ class CatalogOperations(Service):
     )
     def DeleteTable(self, request: Request) -> Response:
         """Delete a table with its versions and partitions."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.delete_table(request["DatabaseName"], request["Name"])
         return {}
 
     @operation("CatalogId", "DatabaseName", "TablesToDelete")
     def BatchDeleteTable(self, request: Request) -> Response:
         """Delete up to 100 tables, and report those that could not be."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         names = request["TablesToDelete"]
         _at_most(names, 100, "TablesToDelete")
         self.catalog.existing_database(request["DatabaseName"])
@@ -212,7 +204,7 @@ class CatalogOperations(Service):
     )
     def SearchTables(self, request: Request) -> Response:
         """Search tables of every database by text and by their properties."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         tables = [
             table
             for database in self.catalog.databases()
@@ -240,7 +232,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "VersionId", ignores=_AUDIT)
     def GetTableVersion(self, request: Request) -> Response:
         """Return one version of a table, the current one by default."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         versions = self.catalog.versions(request["DatabaseName"], request["TableName"])
         wanted = request.get("VersionId") or versions[0]["VersionId"]
         for table in versions:
@@ -254,7 +246,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "NextToken", "MaxResults", ignores=_AUDIT)
     def GetTableVersions(self, request: Request) -> Response:
         """List a table's versions, the newest first."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         versions = self.catalog.versions(request["DatabaseName"], request["TableName"])
         items, more = page(versions, request, 100)
         return {
@@ -265,7 +257,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "VersionId")
     def DeleteTableVersion(self, request: Request) -> Response:
         """Delete an old version of a table."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.delete_version(
             request["DatabaseName"], request["TableName"], request["VersionId"]
         )
@@ -274,7 +266,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "VersionIds")
     def BatchDeleteTableVersion(self, request: Request) -> Response:
         """Delete up to 100 old versions of a table, and report those that could not be."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         database, name = request["DatabaseName"], request["TableName"]
         _at_most(request["VersionIds"], 100, "VersionIds")
         self.catalog.existing_table(database, name)
@@ -289,7 +281,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionInput")
     def CreatePartition(self, request: Request) -> Response:
         """Create a partition."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.create_partition(
             request["DatabaseName"], request["TableName"], request["PartitionInput"]
         )
@@ -298,7 +290,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionInputList")
     def BatchCreatePartition(self, request: Request) -> Response:
         """Create up to 100 partitions, and report those that could not be."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         database, name = request["DatabaseName"], request["TableName"]
         _at_most(request["PartitionInputList"], 100, "PartitionInputList")
         self.catalog.existing_table(database, name)
@@ -311,7 +303,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionValues", ignores=_AUDIT)
     def GetPartition(self, request: Request) -> Response:
         """Return a partition."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         found = self.catalog.existing_partition(
             request["DatabaseName"], request["TableName"], request["PartitionValues"]
         )
@@ -330,7 +322,7 @@ class CatalogOperations(Service):
     )
     def GetPartitions(self, request: Request) -> Response:
         """List a table's partitions, all or those that pass a filter."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         keys = self.catalog.partition_keys(
             request["DatabaseName"], request["TableName"], request.get("Expression")
         )
@@ -353,7 +345,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionsToGet", ignores=_AUDIT)
     def BatchGetPartition(self, request: Request) -> Response:
         """Return up to 1,000 partitions by their values; those that are missing are left out."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         wanted = request["PartitionsToGet"]
         _at_most(wanted, 1000, "PartitionsToGet")
         table = self.catalog.existing_table(request["DatabaseName"], request["TableName"])
@@ -366,7 +358,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionValueList", "PartitionInput")
     def UpdatePartition(self, request: Request) -> Response:
         """Replace a partition."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.update_partition(
             request["DatabaseName"],
             request["TableName"],
@@ -378,7 +370,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "Entries")
     def BatchUpdatePartition(self, request: Request) -> Response:
         """Replace up to 100 partitions, and report those that could not be."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         database, name = request["DatabaseName"], request["TableName"]
         _at_most(request["Entries"], 100, "Entries")
         self.catalog.existing_table(database, name)
@@ -393,7 +385,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionValues")
     def DeletePartition(self, request: Request) -> Response:
         """Delete a partition; the files stay."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         self.catalog.delete_partition(
             request["DatabaseName"], request["TableName"], request["PartitionValues"]
         )
@@ -402,7 +394,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "TableName", "PartitionsToDelete")
     def BatchDeletePartition(self, request: Request) -> Response:
         """Delete up to 25 partitions, and report those that could not be."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         database, name = request["DatabaseName"], request["TableName"]
         _at_most(request["PartitionsToDelete"], 25, "PartitionsToDelete")
         self.catalog.existing_table(database, name)
@@ -436,7 +428,7 @@ class CatalogOperations(Service):
     @operation("CatalogId", "DatabaseName", "Pattern", "NextToken", "MaxResults", "FunctionType")
     def GetUserDefinedFunctions(self, request: Request) -> Response:
         """List the user-defined functions: there are none, since none can be created."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         if request.get("DatabaseName"):
             self.catalog.existing_database(request["DatabaseName"])
         return {"UserDefinedFunctions": []}
@@ -444,7 +436,7 @@ class CatalogOperations(Service):
     @operation("CatalogId")
     def GetCatalogImportStatus(self, request: Request) -> Response:
         """Say that Athena's old catalog was migrated: there never was one."""
-        self._own_catalog(request)
+        self.catalog.check_own(request.get("CatalogId"))
         return {"ImportStatus": {"ImportCompleted": True}}
 
     @operation("ResourceArn")

@@ -110,6 +110,14 @@ class Catalog:
         self.aws = aws
         self.store = aws.store
 
+    def check_own(self, catalog_id: str | None) -> None:
+        """Refuse any catalog but the account's own."""
+        if catalog_id and catalog_id != self.aws.config.account:
+            raise Unsupported(
+                f"the catalog {catalog_id}",
+                f"The only catalog is the account's own: {self.aws.config.account}.",
+            )
+
     @staticmethod
     def _key(*parts: str) -> str:
         return _SEPARATOR.join(parts)
