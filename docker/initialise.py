@@ -20,9 +20,7 @@ def run(*command: str) -> None:
 def parameters(folder: Path) -> Path:
     """The template's local parameters with the prefix of this deployment."""
     local = json.loads((ROOT / "infra" / "parameters" / "local.json").read_text())
-    for entry in local:
-        if entry["ParameterKey"] == "Prefix":
-            entry["ParameterValue"] = os.environ["MADRUGADA_PREFIX"]
+    local["Prefix"] = os.environ["MADRUGADA_PREFIX"]
     path = folder / "parameters.json"
     path.write_text(json.dumps(local))
     return path

@@ -1,0 +1,81 @@
+"""Every DAG file, with exactly the DAGs and tasks that it must hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from tests.dags.conftest import DAGS, parse
+
+EXPECTED = {
+    "sales_nightly.py": {
+        "sales_nightly": {
+            "plan_night",
+            "wait_for_delivery",
+            "check_delivery",
+            "crawl_bronze",
+            "build_silver",
+            "audit_silver",
+            "publish_silver",
+            "build_gold",
+            "audit_gold",
+            "publish_gold",
+            "create_tables",
+            "create_external_schema",
+            "load_warehouse",
+            "ask_athena",
+            "ask_redshift",
+            "ask_spectrum",
+            "reconcile",
+            "send_report",
+        }
+    },
+}
+
+
+def test_the_files_are_those_listed_here() -> None:
+    found = {str(path.relative_to(DAGS)) for path in DAGS.rglob("*.py")}
+    assert found == set(EXPECTED)
+
+
+def test_no_file_fails_to_import(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert bag.captured_warnings == {}
+
+
+def test_each_file_holds_exactly_its_dags_and_tasks(dags: dict[str, Any]) -> None:
+    found: dict[str, dict[str, set[str]]] = {}
+    for dag in dags.values():
+        file = str(Path(dag.fileloc).relative_to(DAGS))
+        found.setdefault(file, {})[dag.dag_id] = set(dag.task_ids)
+    assert found == EXPECTED
+
+
+def test_every_pool_is_one_that_the_stack_makes(bag: DagBag) -> None:
+    assert [warning.message for warning in bag.dag_warnings] == []
+
+
+def test_a_missing_folder_is_no_empty_bag(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a folder of DAG files"):
+        parse(tmp_path / "dag")
+
+
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("import boto3\nboto3.client('s3', region_name='us-east-1')\n", "an AWS client"),
+        ("from airflow.sdk import Variable\nVariable.get('x')\n", "a Variable"),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "socket"),
+    ],
+)
+def test_a_file_that_does_io_is_caught(tmp_path: Path, body: str, what: str) -> None:
+    file = tmp_path / "reads_while_parsed.py"
+    file.write_text(f"from airflow.sdk import DAG\n{body}dag = DAG('reads')\n")
+    bag = parse(tmp_path)
+    assert not bag.dags
+    (error,) = bag.import_errors.values()
+    assert what in error

@@ -1,0 +1,148 @@
+"""What every DAG and every task must have."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+from airflow.sdk import BaseOperator
+
+from madrugada.defaults import OWNER, TIMEZONE
+from tests.conftest import ROOT
+from tests.dags.conftest import DAGS
+from tests.dags.test_integrity import EXPECTED
+
+DAG_IDS = sorted(dag_id for dags in EXPECTED.values() for dag_id in dags)
+FILES = sorted(DAGS.rglob("*.py"))
+LONGEST = timedelta(hours=2)
+
+FAILS_AT_ONCE = {
+    "sales_nightly": {
+        "wait_for_delivery": "its patience is its timeout",
+        "check_delivery": "the same files would be as wrong again",
+    },
+}
+"""Tasks without a retry, each with the reason; every other task has at least one."""
+
+
+@pytest.fixture(params=DAG_IDS)
+def dag(request: pytest.FixtureRequest, dags: dict[str, Any]) -> Any:
+    return dags[request.param]
+
+
+def partial(task: Any, name: str) -> Any:
+    """An attribute of a task, also of a mapped one."""
+    return task.partial_kwargs.get(name) if task.is_mapped else getattr(task, name)
+
+
+def test_a_dag_says_what_it_is(dag: Any) -> None:
+    assert dag.tags
+    assert dag.description
+    assert dag.doc_md.lstrip().startswith(f"# {dag.dag_id}")
+    for heading in ("What it does", "What a re-run does", "When it fails"):
+        assert heading in dag.doc_md
+
+
+def test_the_help_for_failures_names_tasks_that_exist(dag: Any) -> None:
+    told = dag.doc_md.partition("When it fails")[2]
+    names = {
+        word
+        for line in told.splitlines()
+        if line.startswith("- `")
+        for word in line.partition(":")[0].removeprefix("- ").replace("`", "").split(", ")
+    }
+    assert names
+    assert names <= set(dag.task_ids)
+
+
+def test_a_dag_runs_one_night_at_a_time_and_none_that_are_past(dag: Any) -> None:
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    # Without one, a new deployment waits for its next night; with one, it must not move.
+    assert dag.start_date is None or dag.start_date.time() == time(0)
+    assert TIMEZONE in str(dag.timetable.timezone)
+
+
+def test_a_dag_file_asks_no_clock(dag: Any) -> None:
+    """`start_date=pendulum.now()` would move; so would anything else built on a clock."""
+    tree = ast.parse(Path(dag.fileloc).read_text())
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    moving = {c for c in calls if c.rpartition(".")[2] in ("now", "today", "utcnow", "days_ago")}
+    assert moving == set()
+
+
+def test_every_task_has_an_owner_a_limit_and_an_alarm(dag: Any) -> None:
+    for task in dag.tasks:
+        assert task.owner == OWNER, task.task_id
+        assert task.execution_timeout, task.task_id
+        assert timedelta(0) < task.execution_timeout <= LONGEST, task.task_id
+        callbacks = partial(task, "on_failure_callback")
+        assert any(isinstance(one, SnsNotifier) for one in callbacks), task.task_id
+
+
+def test_every_task_is_tried_again_unless_it_says_why_not(dag: Any) -> None:
+    without = {task.task_id for task in dag.tasks if not task.retries}
+    assert without == set(FAILS_AT_ONCE.get(dag.dag_id, {}))
+
+
+def test_task_ids_are_verbs_in_snake_case(dag: Any) -> None:
+    for task in dag.tasks:
+        assert task.task_id == task.task_id.lower()
+        assert task.task_id.replace("_", "").isalnum()
+
+
+def test_own_operators_only_where_the_provider_has_none(dag: Any) -> None:
+    own = {
+        (task.operator_class if task.is_mapped else type(task)).__name__
+        for task in dag.tasks
+        if (task.operator_class if task.is_mapped else type(task)).__module__.startswith(
+            "madrugada"
+        )
+    }
+    assert own <= {"AthenaAuditOperator", "PublishTablesOperator"}
+
+
+def test_every_form_field_says_what_it_is(dag: Any) -> None:
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema.get("title"), name
+        assert param.description, name
+
+
+def imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_a_dag_file_only_wires(path: Any) -> None:
+    source = path.read_text()
+    roots = {name.partition(".")[0] for name in imports(source)}
+    assert roots <= {"__future__", "airflow", "collections", "datetime", "madrugada", "pendulum",
+                     "typing"}  # fmt: skip
+    assert "AWS_ENDPOINT_URL" not in source
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(p for room in ("dags", "plugins", "include") for p in (ROOT / room).rglob("*.py")),
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_no_room_above_knows_the_embedded_aws(path: Any) -> None:
+    source = path.read_text()
+    assert not any(name.partition(".")[0] == "local_aws" for name in imports(source))
+    assert "AWS_ENDPOINT_URL" not in source
+
+
+def test_operators_are_the_sdk_s_own(dag: Any) -> None:
+    for task in dag.tasks:
+        kind = task.operator_class if task.is_mapped else type(task)
+        assert issubclass(kind, BaseOperator)
