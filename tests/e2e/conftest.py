@@ -1,0 +1,112 @@
+"""One whole stack of its own for the end-to-end tests: free ports, a state folder of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import processes, sql
+from ops.airflow_api import Airflow
+from ops.nightly import trigger, watch
+from ops.settings import ROOT, Settings
+
+DAG = "sales_nightly"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now; all held at once, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@dataclass
+class Stack:
+    """A running stack, with the calls that tests make of it."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def ops(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m ops.<module>``, as make does."""
+        return subprocess.run(
+            [sys.executable, "-m", f"ops.{module}", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def deliver(self, folder: Path, day: str) -> subprocess.CompletedProcess[str]:
+        return self.ops("deliver", "--from", str(folder), "--date", day)
+
+    @property
+    def airflow(self) -> Airflow:
+        return Airflow(self.settings)
+
+    def night(self, day: str) -> tuple[str, bool]:
+        """Run one night through the scheduler: its run id, and whether it succeeded."""
+        run_id = trigger(self.airflow, DAG, date.fromisoformat(day))
+        return run_id, watch(self.airflow, DAG, run_id, timeout=300)
+
+    def task_states(self, run_id: str) -> dict[str, str]:
+        found = self.airflow.get(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances", limit=200)
+        return {
+            f"{one['task_id']}[{one['map_index']}]" if one["map_index"] >= 0 else one["task_id"]: (
+                one["state"]
+            )
+            for one in found["task_instances"]
+        }
+
+    def task_log(self, run_id: str, task_id: str) -> str:
+        path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+        return str(self.airflow.get(path, full_content=True)["content"])
+
+    def athena(self, query: str) -> list[list[str]]:
+        return sql.ask(self.settings, "athena", query)[1]
+
+    def redshift(self, query: str) -> list[list[str]]:
+        return sql.ask(self.settings, "redshift", query)[1]
+
+    def client(self, service: str) -> Any:
+        return sql.client(self.settings, service)
+
+    def glue_runs(self, job: str) -> int:
+        return len(self.client("glue").get_job_runs(JobName=job, MaxResults=200)["JobRuns"])
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    state = tmp_path_factory.mktemp("stack")
+    airflow_port, aws_port = free_ports(2)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "AWS_"))},
+        "MADRUGADA_STATE": str(state),
+        "PORT": str(airflow_port),
+        "AWS_PORT": str(aws_port),
+    }
+    settings = Settings(
+        state=state, airflow_port=airflow_port, aws_port=aws_port, prefix="madrugada-local"
+    )
+    running = Stack(settings, environment)
+    try:
+        up = running.ops("stack", "up")
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield running
+    finally:
+        running.ops("stack", "stop")
+        assert not processes.of_stack(state)
