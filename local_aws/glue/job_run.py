@@ -167,7 +167,8 @@ class JobRun:
         if not process.wait(self.run["Timeout"] * MINUTE):
             self.end("TIMEOUT", "Job run timed out")
         code, error = process.finish()
-        if code and jvm is not None and jvm.ended(0.5):
+        lost = error is None or "Py4J" in error or "Connection" in error
+        if code and lost and jvm is not None and jvm.ended(0.5):
             # The script met the dead JVM before the news of its death arrived here.
             self._jvm_died()
         with self._lock:

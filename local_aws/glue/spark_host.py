@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import IO
 
 log = logging.getLogger("local_aws.glue.spark")
+# Each connection that ends with its thread is news to py4j, and to nobody else.
+logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
 RUNTIME = Path(__file__).parent / "runtime"
 Lines = Callable[[list[str]], None]
@@ -396,7 +398,11 @@ class Jvm:
 
         self._gateway = ClientServer(
             java_parameters=JavaParameters(
-                port=self.port, auth_token=self.secret, auto_convert=True
+                port=self.port,
+                auth_token=self.secret,
+                auto_convert=True,
+                # What Python forgets is forgotten in Java by clean(), not by a call each.
+                enable_memory_management=False,
             ),
             python_parameters=PythonParameters(port=0, eager_load=False),
         )
