@@ -1,0 +1,44 @@
+"""moto as AWS for each test, with the project's names, and no way out of the process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pytest_socket import disable_socket, enable_socket
+
+from madrugada.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    disable_socket()
+    yield
+    enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """``aws("glue")``: a client of this test's own moto; Airflow's hooks reach the same."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+    with mock_aws():
+        yield boto3.client
+
+
+@pytest.fixture
+def names() -> Settings:
+    return settings()

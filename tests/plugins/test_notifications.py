@@ -1,0 +1,81 @@
+"""What an alarm says, rendered with what Airflow really gives to a failure callback."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+import pytest
+from airflow.sdk import DAG, Context
+from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
+
+from madrugada.notifications import alarm
+from madrugada.settings import Settings
+
+RUN = "manual__2026-01-05"
+
+
+@pytest.fixture
+def context() -> Context:
+    dag = DAG("sales_nightly", schedule=None)
+    ti = SimpleNamespace(
+        dag_id=dag.dag_id,
+        task_id="audit_silver",
+        run_id=RUN,
+        try_number=3,
+        map_index=-1,
+        log_url=f"http://127.0.0.1:8080/dags/sales_nightly/runs/{RUN}/tasks/audit_silver?try_number=3",
+    )
+    given = {
+        "dag": dag,
+        "ti": ti,
+        "task_instance": ti,
+        "task": SimpleNamespace(task_id=ti.task_id),
+        "run_id": RUN,
+        "params": {},
+        "exception": ValueError("rows: expected 10, found {{ 9 }}"),
+    }
+    assert given.keys() <= KNOWN_CONTEXT_KEYS
+    return given  # type: ignore[return-value]
+
+
+@pytest.fixture
+def inbox(aws: Any, names: Settings) -> Any:
+    """A queue that is subscribed to the alarms topic; call it for what has arrived."""
+    topic = aws("sns").create_topic(Name="madrugada-alarms")["TopicArn"]
+    assert topic == names.topic("alarms")
+    queue = aws("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+    arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+
+    def read() -> list[dict[str, str]]:
+        found = aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
+
+    return read
+
+
+def test_an_alarm_says_what_failed_why_and_where_to_read_on(context: Context, inbox: Any) -> None:
+    alarm()(context)
+    (message,) = inbox()
+    assert message["Subject"] == "ALARM sales_nightly: audit_silver failed"
+    said = message["Message"]
+    assert f"sales_nightly run {RUN}: task audit_silver failed (try 3)" in said
+    assert "rows: expected 10, found {{ 9 }}" in said
+    assert "http://127.0.0.1:8080/dags/sales_nightly/runs/" in said
+
+
+def test_a_subject_is_no_longer_than_sns_takes(context: Context, inbox: Any) -> None:
+    context["ti"].task_id = "a_task_" * 30
+    alarm()(context)
+    (message,) = inbox()
+    assert len(message["Subject"]) < 100
+
+
+def test_the_templates_ask_only_for_what_a_callback_is_given(context: Context) -> None:
+    strict = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701
+    notifier = alarm()
+    for field in ("subject", "message"):
+        assert strict.from_string(getattr(notifier, field)).render(context)

@@ -1,0 +1,40 @@
+"""Names of AWS resources come from the environment alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from madrugada.settings import settings
+
+
+def test_the_defaults_are_the_local_deployment() -> None:
+    found = settings()
+    assert found.bucket("query-results") == "madrugada-local-query-results"
+    assert found.role("redshift") == "arn:aws:iam::123456789012:role/madrugada-local-redshift"
+    assert found.topic("alarms") == "arn:aws:sns:us-east-1:123456789012:madrugada-alarms"
+    assert found.contracts_uri == "s3://madrugada-local-artifacts/contracts/contracts.json"
+    assert found.redshift == {"workgroup_name": "madrugada", "database": "dev"}
+    assert found.delivery_patience == timedelta(hours=2)
+
+
+def test_the_environment_names_another_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MADRUGADA_PREFIX", "acme-prod")
+    monkeypatch.setenv("MADRUGADA_AWS_ACCOUNT", "210987654321")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "sa-east-1")
+    monkeypatch.setenv("MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60")
+    found = settings()
+    assert found.bucket("gold") == "acme-prod-gold"
+    assert found.role("redshift") == "arn:aws:iam::210987654321:role/acme-prod-redshift"
+    assert found.topic("reports") == "arn:aws:sns:sa-east-1:210987654321:madrugada-reports"
+    assert found.delivery_patience == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("value", ["two hours", "-1", "1.5", ""])
+def test_a_patience_that_is_no_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("MADRUGADA_DELIVERY_PATIENCE_SECONDS", value)
+    with pytest.raises(ValueError, match="whole number of seconds"):
+        settings()
