@@ -24,7 +24,7 @@ from local_aws.service import (
 
 Item = TypeVar("Item")
 _AUDIT = {"AuditContext": "it is written to Lake Formation's audit log alone"}
-_SHARING = {"ResourceShareType": "no database is shared from another account here"}
+_STATUS = {"IncludeStatusDetails": "only views of several dialects have a status"}
 
 
 def _token(position: int) -> str:
@@ -94,11 +94,12 @@ class CatalogOperations(Service):
         self.catalog.check_own(request.get("CatalogId"))
         return {"Database": self.catalog.existing_database(request["Name"])}
 
-    @operation("CatalogId", "NextToken", "MaxResults", "AttributesToGet", ignores=_SHARING)
+    @operation("CatalogId", "NextToken", "MaxResults", "AttributesToGet", "ResourceShareType")
     def GetDatabases(self, request: Request) -> Response:
         """List the databases."""
         self.catalog.check_own(request.get("CatalogId"))
-        items, more = page(self.catalog.databases(), request, 100)
+        databases = [] if _foreign(request) else self.catalog.databases()
+        items, more = page(databases, request, 100)
         if request.get("AttributesToGet"):
             items = [{"Name": item["Name"]} for item in items]
         return {"DatabaseList": items, **more}
@@ -126,7 +127,7 @@ class CatalogOperations(Service):
         self.catalog.create_table(request["DatabaseName"], request["TableInput"])
         return {}
 
-    @operation("CatalogId", "DatabaseName", "Name", "AttributesToGet", ignores=_AUDIT)
+    @operation("CatalogId", "DatabaseName", "Name", "AttributesToGet", ignores=_AUDIT | _STATUS)
     def GetTable(self, request: Request) -> Response:
         """Return a table."""
         self.catalog.check_own(request.get("CatalogId"))
@@ -140,7 +141,7 @@ class CatalogOperations(Service):
         "NextToken",
         "MaxResults",
         "AttributesToGet",
-        ignores=_AUDIT,
+        ignores=_AUDIT | _STATUS,
     )
     def GetTables(self, request: Request) -> Response:
         """List a database's tables, all or those whose name matches a pattern."""
@@ -199,7 +200,8 @@ class CatalogOperations(Service):
         "SortCriteria",
         "MaxResults",
         "NextToken",
-        ignores=_SHARING,
+        "ResourceShareType",
+        ignores=_STATUS,
         differs="SearchText matches whole substrings without ranking.",
     )
     def SearchTables(self, request: Request) -> Response:
@@ -207,7 +209,7 @@ class CatalogOperations(Service):
         self.catalog.check_own(request.get("CatalogId"))
         tables = [
             table
-            for database in self.catalog.databases()
+            for database in ([] if _foreign(request) else self.catalog.databases())
             for table in self.catalog.tables(database["Name"])
         ]
         text = (request.get("SearchText") or "").strip('"').lower()
@@ -464,6 +466,11 @@ class CatalogOperations(Service):
         if not key or self.aws.store.get(f"glue/{kind}", key) is None:
             raise AwsError("EntityNotFoundException", f"Entity not found for ARN {arn}.")
         return f"{kind}/{name.lower()}" if kind in {"database", "table"} else resource
+
+
+def _foreign(request: Request) -> bool:
+    """Whether only what other accounts share is asked for: there is none of it here."""
+    return request.get("ResourceShareType") in ("FOREIGN", "FEDERATED")
 
 
 def _attributes(table: dict[str, Any], asked: Sequence[str] | None) -> dict[str, Any]:

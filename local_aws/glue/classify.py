@@ -127,10 +127,10 @@ def classify(path: Path, size: int, classifiers: Sequence[dict[str, Any]]) -> Sc
         if "CsvClassifier" in classifier:
             found = _csv(text, whole, CsvRules.of(classifier["CsvClassifier"]))
         else:
-            found = _json(text, classifier["JsonClassifier"]["JsonPath"])
+            found = _json(text, whole, classifier["JsonClassifier"]["JsonPath"])
         if found:
             return _counted(found, size, compression, text, whole)
-    found = _json(text, "$") or _csv(text, whole, CsvRules())
+    found = _json(text, whole, "$") or _csv(text, whole, CsvRules())
     if found:
         return _counted(found, size, compression, text, whole)
     return _unknown(size, compression, f"no classifier recognises {path.name}")
@@ -233,8 +233,8 @@ def _parquet_type(type_: Any, column: str, path: Path) -> Type:
 # JSON
 
 
-def _json(text: str, path: str) -> Schema | None:
-    found = json_schema(text, path)
+def _json(text: str, whole: bool, path: str) -> Schema | None:
+    found = json_schema(text, path, whole)
     if found is None:
         return None
     columns, records = found

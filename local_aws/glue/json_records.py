@@ -28,8 +28,11 @@ def parse_path(path: str) -> list[str | None] | None:
     return steps
 
 
-def json_schema(text: str, path: str) -> tuple[list[tuple[str, Type]], int] | None:
-    """Columns and number of records, or ``None`` when the text is no JSON at that path."""
+def json_schema(text: str, path: str, whole: bool) -> tuple[list[tuple[str, Type]], int] | None:
+    """Columns and number of records, or ``None`` when the text is no JSON at that path.
+
+    Of a sample that is not the ``whole`` file, a last value that is cut in two is left out.
+    """
     start = text.lstrip()[:1]
     if start not in ("{", "["):
         return None
@@ -37,7 +40,7 @@ def json_schema(text: str, path: str) -> tuple[list[tuple[str, Type]], int] | No
     columns: dict[str, Type] = {}
     records = 0
     try:
-        for document in _documents(text, bool(steps) and steps[0] is None):
+        for document in _documents(text, bool(steps) and steps[0] is None, whole):
             below = steps[1:] if steps and steps[0] is None else steps
             for record in _select(document, below):
                 records += 1
@@ -56,11 +59,8 @@ def _fields(record: Any) -> dict[str, Any]:
     return {"array" if isinstance(record, list) else "record": record}
 
 
-def _documents(text: str, elements: bool) -> Iterator[Any]:
-    """Each top-level value; of a top-level array its elements, if asked for.
-
-    A value that the end of the sample cuts in two is left out, unless it is the only one.
-    """
+def _documents(text: str, elements: bool, whole: bool) -> Iterator[Any]:
+    """Each top-level value; of a top-level array its elements, if asked for."""
     decoder = json.JSONDecoder()
     position = _skip(text, 0)
     if elements:
@@ -72,7 +72,7 @@ def _documents(text: str, elements: bool) -> Iterator[Any]:
         try:
             value, position = decoder.raw_decode(text, position)
         except ValueError:
-            if count and "\n" not in text[position:].strip():
+            if count and not whole:
                 return
             raise
         count += 1

@@ -10,12 +10,13 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import exp, tokens
+from sqlglot.dialects.dialect import Dialect
 
 from local_aws.service import AwsError
 
@@ -24,7 +25,7 @@ NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 Values = Sequence[Any]
 Predicate = Callable[[Values], bool | None]
-"""From one partition's typed values to true, false, or unknown (``None``)."""
+"""From a partition's typed values, then its texts, to true, false, or unknown (``None``)."""
 
 _INTEGERS = {"tinyint", "smallint", "int", "integer", "bigint", "long"}
 _COMPARISONS: dict[type[exp.Expr], tuple[Callable[[Any, Any], bool], str]] = {
@@ -35,11 +36,32 @@ _COMPARISONS: dict[type[exp.Expr], tuple[Callable[[Any, Any], bool], str]] = {
     exp.GT: (operator.gt, ">"),
     exp.GTE: (operator.ge, ">="),
 }
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MIRRORED = {exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE}
 
 
-def _date(text: str) -> date:
-    return date.fromisoformat(text.strip()[:10])
+class _Grammar(Dialect):
+    """Standard SQL, with names in double quotes or backticks."""
+
+    class Tokenizer(tokens.Tokenizer):
+        IDENTIFIERS = ['"', "`"]
+
+
+def _number(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(text)
+    return Decimal(text.strip())
+
+
+def _integer(text: str) -> int:
+    number = _number(text)
+    if number != int(number):
+        raise ValueError(text)
+    return int(number)
+
+
+def _timestamp(text: str) -> datetime:
+    return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
 
 
 def converter(type_name: str) -> Callable[[str], Any]:
@@ -50,15 +72,15 @@ def converter(type_name: str) -> Callable[[str], Any]:
     """
     base = type_name.lower().partition("(")[0].strip()
     if base in _INTEGERS:
-        return int
+        return _integer
     if base == "decimal":
-        return Decimal
+        return _number
     if base in {"string", "char", "varchar"}:
         return str
     if base == "date":
-        return _date
+        return lambda text: _timestamp(text).date()
     if base == "timestamp":
-        return lambda text: datetime.fromisoformat(text.strip().replace("T", " "))
+        return _timestamp
     raise AwsError(
         "InvalidInputException",
         f"Unsupported expression: a partition key of type {type_name} cannot be filtered on."
@@ -80,7 +102,7 @@ class PartitionFilter:
         self._types = [type_name for _, type_name in keys]
         self._converters: dict[int, Callable[[str], Any]] = {}
         try:
-            tree = sqlglot.parse_one(expression, dialect="hive")
+            tree = sqlglot.parse_one(expression, dialect=_Grammar)
         except sqlglot.errors.SqlglotError as error:
             first = str(error).splitlines()[0]
             raise self._bad(f"it does not parse ({first})") from error
@@ -93,9 +115,10 @@ class PartitionFilter:
             if index < len(values) and values[index] != NULL_PARTITION:
                 try:
                     typed[index] = convert(values[index])
-                except (ValueError, InvalidOperation):
+                except ValueError:
                     typed[index] = None
-        return self._predicate(typed) is True
+        texts = [None if value == NULL_PARTITION else value for value in values]
+        return self._predicate([*typed, *texts]) is True
 
     def _bad(self, why: str) -> AwsError:
         return AwsError(
@@ -120,12 +143,12 @@ class PartitionFilter:
         if isinstance(node, exp.Neg):
             sign, node = "-", node.this
         if not isinstance(node, exp.Literal):
-            shown = node.sql(dialect="hive") if node is not None else "nothing"
+            shown = node.sql() if node is not None else "nothing"
             raise self._bad(f"expected a literal, found {shown}")
         text = sign + str(node.this)
         try:
             return self._converters[index](text)
-        except (ValueError, InvalidOperation):
+        except ValueError:
             raise self._bad(f"'{text}' is not a {self._types[index]}") from None
 
     def _compile(self, node: exp.Expr | None) -> Predicate:
@@ -144,7 +167,7 @@ class PartitionFilter:
             found = self._test(node)
             if found is not None:
                 return found
-        shown = node.sql(dialect="hive") if node is not None else ""
+        shown = node.sql() if node is not None else ""
         raise self._bad(
             f"'{shown}' is not supported; use =, <>, <, <=, >, >=, AND, OR, NOT, BETWEEN, IN,"
             " LIKE or IS NULL on partition keys"
@@ -167,7 +190,8 @@ class PartitionFilter:
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             return lambda values: values[index] is None
         if isinstance(node, exp.Like) and isinstance(node.expression, exp.Literal):
-            return _like(index, str(node.expression.this), bool(node.args.get("negate")))
+            text = index + len(self._types)
+            return _like(text, str(node.expression.this), bool(node.args.get("negate")))
         return None
 
     def _comparison(self, node: Any) -> Predicate:
@@ -178,7 +202,7 @@ class PartitionFilter:
             kind = _MIRRORED.get(kind, kind)
         index = self._column(column)
         if index is None:
-            raise self._bad(f"'{node.sql(dialect='hive')}' compares no partition key")
+            raise self._bad(f"'{node.sql()}' compares no partition key")
         return _compare(_COMPARISONS[kind][0], index, self._literal(literal, index))
 
 

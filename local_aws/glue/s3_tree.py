@@ -241,8 +241,8 @@ def _clusters(groups: list[Group]) -> list[list[Group]]:
 def group_at_level(leaves: list[Leaf], root: Parts, level: int) -> list[Group]:
     """Tables at a fixed folder level (the bucket is level 1), whatever their schemas.
 
-    Files above that level, and leaves whose format or depth is not that of most of their
-    table, become tables of their own.
+    Files above that level are grouped as without it; leaves whose format or depth is not that
+    of most of their table become tables of their own.
     """
     tables: dict[Parts, list[Leaf]] = {}
     above: list[Leaf] = []
@@ -252,7 +252,7 @@ def group_at_level(leaves: list[Leaf], root: Parts, level: int) -> list[Group]:
             tables.setdefault(leaf.folder[:place], []).append(leaf)
         else:
             above.append(leaf)
-    groups = [Group(leaf.folder, [leaf], leaf.file) for leaf in above]
+    groups = group(above, root)
     for folder, members in tables.items():
         groups.extend(combined(members, folder))
     return groups

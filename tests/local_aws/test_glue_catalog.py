@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import duckdb
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from local_aws.glue.partition_filter import NULL_PARTITION, PartitionFilter
 from local_aws.instance import Config
 from local_aws.server import Server
 
@@ -184,30 +188,32 @@ def test_partition_lifecycle(glue: Any, database: str) -> None:
     glue.create_table(DatabaseName=database, TableInput=table_input("t", ("dia", "date")))
     on = {"DatabaseName": database, "TableName": "t"}
 
-    def given(day: str, location: str = "s3://b/t/") -> dict[str, Any]:
+    def partition_input(day: str, location: str = "s3://b/t/") -> dict[str, Any]:
         columns = [{"Name": "id", "Type": "bigint"}]
         return {
             "Values": [day],
             "StorageDescriptor": {"Location": location, "Columns": columns},
         }
 
-    glue.create_partition(**on, PartitionInput=given("2026-01-01"))
-    code = code_of(glue.create_partition, **on, PartitionInput=given("2026-01-01"))
+    glue.create_partition(**on, PartitionInput=partition_input("2026-01-01"))
+    code = code_of(glue.create_partition, **on, PartitionInput=partition_input("2026-01-01"))
     assert code == "AlreadyExistsException"
     wrong = {"Values": ["2026", "01"]}
     assert code_of(glue.create_partition, **on, PartitionInput=wrong) == "InvalidInputException"
     errors = glue.batch_create_partition(
-        **on, PartitionInputList=[given("2026-01-01"), given("2026-01-02")]
+        **on, PartitionInputList=[partition_input("2026-01-01"), partition_input("2026-01-02")]
     )["Errors"]
     assert [(e["PartitionValues"], e["ErrorDetail"]["ErrorCode"]) for e in errors] == [
         (["2026-01-01"], "AlreadyExistsException")
     ]
-    many = [given(f"day{number}") for number in range(101)]
+    many = [partition_input(f"day{number}") for number in range(101)]
     assert code_of(glue.batch_create_partition, **on, PartitionInputList=many) == (
         "InvalidInputException"
     )
     glue.update_partition(
-        **on, PartitionValueList=["2026-01-02"], PartitionInput=given("2026-01-03", "s3://b/new/")
+        **on,
+        PartitionValueList=["2026-01-02"],
+        PartitionInput=partition_input("2026-01-03", "s3://b/new/"),
     )
     values = [p["Values"] for p in glue.get_partitions(**on)["Partitions"]]
     assert values == [["2026-01-01"], ["2026-01-03"]]
@@ -222,7 +228,10 @@ def test_partition_lifecycle(glue: Any, database: str) -> None:
     errors = glue.batch_update_partition(
         **on,
         Entries=[
-            {"PartitionValueList": ["2026-01-01"], "PartitionInput": given("2026-01-01", "s3://z/")}
+            {
+                "PartitionValueList": ["2026-01-01"],
+                "PartitionInput": partition_input("2026-01-01", "s3://z/"),
+            }
         ],
     )["Errors"]
     assert errors == []
@@ -278,6 +287,12 @@ def filtered(glue: Any) -> Iterator[dict[str, str]]:
         ("uf is null", ["1"]),
         ("uf is not null", ["9", "10", "100"]),
         ("N = 9", ["9"]),
+        ("\"uf\" = 'sp'", ["10"]),
+        ("`uf` = 'sp'", ["10"]),
+        ("uf <> 'it''s'", ["9", "10", "100"]),
+        ("n like '1%'", ["10", "100", "1"]),
+        ("n = 10.0", ["10"]),
+        ("n in (-1, 9)", ["9"]),
         ("uf not in ('sp', null)", []),
         ("uf is null or n = 9", ["9", "1"]),
         ("dia >= '2026-01-01' and dia < '2026-01-02'", ["10"]),
@@ -301,6 +316,8 @@ def test_partition_filter(
         "n = 1; drop table t",
         "uf = n",
         "dia",
+        "n = '1_0'",
+        "n = 1.5",
         "uf rlike 's.*'",
         "dia = '2026-13-01'",
         "n in (select 1)",
@@ -312,6 +329,73 @@ def test_partition_filter_that_is_wrong(
 ) -> None:
     code = code_of(glue.get_partitions, **filtered, Expression=expression)
     assert code == "InvalidInputException"
+
+
+def _literals(kind: str) -> st.SearchStrategy[str]:
+    if kind == "int":
+        return st.integers(-2, 4).map(str)
+    days = st.integers(1, 4).map(lambda day: f"'2026-01-0{day}'")
+    return days if kind == "date" else st.sampled_from(["'a'", "'b'", "'ab'", "''''", "'%'"])
+
+
+KINDS = {"dia": "date", "n": "int", "uf": "string"}
+
+
+@st.composite
+def _tests(draw: st.DrawFn) -> str:
+    key = draw(st.sampled_from(list(KINDS)))
+    literal = _literals(KINDS[key])
+    shape = draw(st.sampled_from(["compare", "between", "in", "null", "like"]))
+    negated = draw(st.sampled_from(["", "NOT "]))
+    if shape == "compare":
+        return f"{key} {draw(st.sampled_from(['=', '<>', '<', '<=', '>', '>=']))} {draw(literal)}"
+    if shape == "between":
+        return f"{key} {negated}BETWEEN {draw(literal)} AND {draw(literal)}"
+    if shape == "in":
+        return f"{key} {negated}IN ({', '.join(draw(st.lists(literal, min_size=1, max_size=3)))})"
+    if shape == "null":
+        return f"{key} IS {negated}NULL"
+    return f"uf {negated}LIKE {draw(st.sampled_from(['%a%', '_', 'a_', '%']))!r}"
+
+
+EXPRESSIONS = st.recursive(
+    _tests(),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(" ".join),
+        inner.map(lambda text: f"({text})"),
+        inner.map(lambda text: f"NOT ({text})"),
+    ),
+    max_leaves=5,
+)
+ROWS = [
+    (day, number, text)
+    for day in ("2026-01-01", "2026-01-03", NULL_PARTITION)
+    for number in ("-1", "2", NULL_PARTITION)
+    for text in ("a", "ab", "'", "%", NULL_PARTITION)
+]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The rows as a table of DuckDB, the judge."""
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE t (position INT, dia DATE, n INT, uf VARCHAR)")
+        for position, row in enumerate(ROWS):
+            values = [None if value == NULL_PARTITION else value for value in row]
+            database.execute("INSERT INTO t VALUES (?, ?, ?, ?)", [position, *values])
+        yield database
+
+
+@settings(max_examples=75, deadline=None)
+@given(EXPRESSIONS)
+def test_partition_filter_agrees_with_a_database(
+    rows: duckdb.DuckDBPyConnection, expression: str
+) -> None:
+    keep = PartitionFilter(expression, list(KINDS.items())).matches
+    expected = rows.execute(
+        f"SELECT coalesce({expression}, false) FROM t ORDER BY position"
+    ).fetchall()
+    assert [keep(row) for row in ROWS] == [passes for (passes,) in expected]
 
 
 def test_segments_together_are_all_partitions(glue: Any, filtered: dict[str, str]) -> None:

@@ -346,10 +346,12 @@ def test_compressed_json_and_parquet(server: Server, world: World) -> None:
     world.put("linhas/f.json", "\n".join(json.dumps(line) for line in lines))
     folder = server.aws.s3.path(f"s3://{world.name}") / "colunar"
     folder.mkdir()
-    duckdb.sql(
+    relation = duckdb.sql(
         "select 1::int as Id, 1.5::decimal(12,2) as valor, date '2026-01-01' as dia, 'x' as nome,"
         " [1, 2] as n, {'k': 1} as s"
-    ).write_parquet(str(folder / "f.parquet"))
+    )
+    assert relation
+    relation.write_parquet(str(folder / "f.parquet"))
     world.crawl("csvgz/", "linhas/", "colunar/")
     assert world.columns("csvgz") == [("id", "bigint"), ("nome", "string")]
     assert world.tables()["csvgz"]["Parameters"]["compressionType"] == "gzip"
