@@ -1,0 +1,148 @@
+"""A night of any size on a stack of its own: seconds and rows per second by layer, peak memory.
+
+    .venv/bin/python benchmarks/sales_night.py --rows 1000 --nights 3
+    .venv/bin/python benchmarks/sales_night.py --rows 5000000
+
+Memory is the sum over the stack's processes of their proportional set size (PSS), sampled each
+second. Rows of a layer are the rows that went into it. Prints figures and asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from include.sample_data.generate import generate  # noqa: E402
+from ops import processes, sql  # noqa: E402
+from ops.airflow_api import Airflow  # noqa: E402
+from ops.nightly import trigger, watch  # noqa: E402
+from ops.settings import Settings  # noqa: E402
+
+DAG = "sales_nightly"
+FIRST_DAY = date(2026, 1, 2)
+
+
+class Memory(threading.Thread):
+    """Samples the stack's memory until `done` is set; `peak` in bytes, `parts` at the peak."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(daemon=True)
+        self.state = state
+        self.done = threading.Event()
+        self.peak = 0
+        self.parts: dict[str, int] = {}
+
+    def run(self) -> None:
+        while not self.done.wait(1):
+            parts: dict[str, int] = {}
+            for pid in processes.of_stack(self.state):
+                try:
+                    name = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:60]
+                    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                except OSError:
+                    continue
+                pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+                parts[f"{pid} {name}"] = int(pss.split()[1]) * 1024
+            if sum(parts.values()) > self.peak:
+                self.peak, self.parts = sum(parts.values()), parts
+
+
+def ops(environment: dict[str, str], module: str, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", f"ops.{module}", *arguments], cwd=ROOT, env=environment, check=True
+    )
+
+
+def night(settings: Settings, environment: dict[str, str], folder: Path, day: date) -> float:
+    """Deliver and run one night; seconds from trigger to success."""
+    ops(environment, "deliver", "--from", str(folder), "--date", day.isoformat())
+    airflow = Airflow(settings)
+    run_id = trigger(airflow, DAG, day)
+    if not watch(airflow, DAG, run_id):
+        raise SystemExit(f"the night of {day} failed")
+    run = airflow.get(f"/dags/{DAG}/dagRuns/{run_id}")
+    first, last = (datetime.fromisoformat(run[k]) for k in ("queued_at", "end_date"))
+    return (last - first).total_seconds()
+
+
+def last_reports(settings: Settings) -> dict[str, Any]:
+    """The jobs' own reports of the last night."""
+    s3 = sql.client(settings, "s3")
+    found = {}
+    for layer in ("silver", "gold"):
+        bucket = settings.bucket(layer)
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix="_reports/")["Contents"]
+        jobs = [one for one in listed if one["Key"].startswith("_reports/jr_")]
+        newest = max(jobs, key=lambda one: one["LastModified"])
+        found[layer] = json.loads(s3.get_object(Bucket=bucket, Key=newest["Key"])["Body"].read())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--nights", type=int, default=1)
+    parser.add_argument("--port", default="8391")
+    parser.add_argument("--aws-port", default="4791")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        state = Path(scratch) / "state"
+        environment = {
+            **os.environ,
+            "MADRUGADA_STATE": str(state),
+            "PORT": args.port,
+            "AWS_PORT": args.aws_port,
+        }
+        os.environ.update(environment)
+        settings = Settings.load()
+        folder = Path(scratch) / "delivery"
+        began = time.monotonic()
+        generate(folder, args.rows)
+        print(f"generated {args.rows:,} sales in {time.monotonic() - began:.1f} s")
+        memory = Memory(state)
+        try:
+            began = time.monotonic()
+            ops(environment, "stack", "up")
+            print(f"stack up in {time.monotonic() - began:.1f} s")
+            memory.start()
+            seconds = [
+                night(settings, environment, folder, FIRST_DAY + timedelta(days=n))
+                for n in range(args.nights)
+            ]
+            memory.done.set()
+            print(
+                f"night, trigger to success: median {statistics.median(seconds):.1f} s of"
+                f" {[round(s, 1) for s in seconds]}"
+            )
+            for layer, report in last_reports(settings).items():
+                if layer == "silver":
+                    rows = sum(one["delivered"] for one in report["datasets"].values())
+                else:
+                    rows = sum(one["rows"] for one in report["tables"].values())
+                print(
+                    f"{layer}: {rows:,} rows in {report['seconds']:.1f} s,"
+                    f" {rows / report['seconds']:,.0f} rows/s"
+                )
+            print(f"peak memory of the stack: {memory.peak / 1024**3:.2f} GB (PSS), of which")
+            for name, size in sorted(memory.parts.items(), key=lambda p: -p[1])[:8]:
+                print(f"  {size / 1024**2:7.0f} MB  {name}")
+        finally:
+            memory.done.set()
+            ops(environment, "stack", "stop")
+
+
+if __name__ == "__main__":
+    main()
