@@ -10,7 +10,8 @@ from local_aws.service import Unsupported, operation
 
 
 class BucketOperations(S3Base):
-    @bucket_operation(
+    @operation(
+        "Bucket",
         "CreateBucketConfiguration",
         "ObjectOwnership",
         "ACL",

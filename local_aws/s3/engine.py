@@ -147,16 +147,20 @@ class S3(
         Raises:
             S3Error: AccessDenied, AuthorizationQueryParametersError.
         """
-        seconds = call.query.get("X-Amz-Expires")
-        if seconds is None:
+        seconds, moment = call.query.get("X-Amz-Expires"), call.query.get("Expires")
+        if seconds is None and (moment is None or "Signature" not in call.query):
             return
         try:
-            signed = datetime.strptime(call.query.get("X-Amz-Date", ""), "%Y%m%dT%H%M%SZ")
-            expires = signed.replace(tzinfo=UTC) + timedelta(seconds=int(seconds))
-        except ValueError:
+            if seconds is None:
+                expires = datetime.fromtimestamp(int(moment or ""), UTC)
+            else:
+                signed = datetime.strptime(call.query.get("X-Amz-Date", ""), "%Y%m%dT%H%M%SZ")
+                expires = signed.replace(tzinfo=UTC) + timedelta(seconds=int(seconds))
+        except (ValueError, OverflowError):
             raise S3Error(
                 "AuthorizationQueryParametersError",
-                "X-Amz-Date must be formatted YYYYMMDDTHHMMSSZ and X-Amz-Expires a number",
+                "X-Amz-Date must be formatted YYYYMMDDTHHMMSSZ, X-Amz-Expires and Expires are"
+                " numbers of seconds",
             ) from None
         if self.aws.now() > expires:
             raise S3Error(

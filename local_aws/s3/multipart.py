@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ class MultipartOperations(CopyOperations):
         self, upload: Upload, number: int, path: Path, etag: str, checksums: dict[str, str]
     ) -> Part:
         status = path.stat()
-        with self._upload_locks[hash(upload.id) % len(self._upload_locks)]:
+        with self._locked(upload):
             if not self.objects.query("SELECT 1 FROM upload WHERE id = ?", upload.id):
                 raise _no_such_upload(upload.id)
             os.replace(path, self._file(upload.id, number))
@@ -321,7 +321,7 @@ class MultipartOperations(CopyOperations):
     def AbortMultipartUpload(self, call: Call) -> Reply:
         """Give an upload up and delete its parts."""
         upload = self._upload(call)
-        with self._upload_locks[hash(upload.id) % len(self._upload_locks)]:
+        with self._locked(upload):
             self._upload(call)
             self._forget_upload(upload.id)
         return Reply(204)
@@ -466,6 +466,9 @@ class MultipartOperations(CopyOperations):
             upload,
         )
         return [Part(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+    def _locked(self, upload: Upload) -> AbstractContextManager[Any]:
+        return self._upload_locks[hash(upload.id) % len(self._upload_locks)]
 
     def _file(self, upload: str, number: int) -> Path:
         return self._uploads / upload / str(number)

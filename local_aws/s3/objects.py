@@ -322,6 +322,7 @@ class ObjectStore:
             )
         folder = self.folder(bucket)
         target = path_of(folder, key)
+        _check_links(target, key)
         make_folder(folder, target, key)
         now = time.time_ns()
         self.query(
@@ -337,6 +338,7 @@ class ObjectStore:
     def _rename(self, path: Path, bucket: str, key: str) -> None:
         folder = self.folder(bucket)
         target = path_of(folder, key)
+        _check_links(os.path.dirname(target), key)
         for _ in range(100):
             try:
                 os.rename(path, target)
@@ -388,6 +390,8 @@ class ObjectStore:
             if fault_of_key(key):
                 return False
             path = path_of(folder, key)
+            if _leads_elsewhere(os.path.dirname(path)):
+                return False
             if key.endswith("/"):
                 existed = self._find_marker(folder, bucket, key) is not None
                 self.query("DELETE FROM marker WHERE bucket = ? AND key = ?", bucket, key)
@@ -437,6 +441,19 @@ def make_folder(folder: Path, target: str, key: str) -> None:
         make_folder(folder, target, key)
 
 
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a symbolic link, which only another program can have made, is in the path."""
+    return os.path.realpath(path) != path
+
+
+def _check_links(path: str, key: str) -> None:
+    if _leads_elsewhere(path):
+        raise Unsupported(
+            f"the key {key[:200]!r}: a symbolic link in the bucket's folder is in its way",
+            "Remove the link.",
+        )
+
+
 def _clash(key: str) -> Unsupported:
     return Unsupported(
         f"the key {key[:200]!r}: objects are plain files, and a key cannot be a file and, with a"
@@ -453,7 +470,7 @@ def _open_file(path: str) -> int:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
             raise FileNotFoundError(path) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode) or os.path.realpath(path) != path:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode) or _leads_elsewhere(path):
         os.close(descriptor)
         raise FileNotFoundError(path)
     return descriptor

@@ -142,7 +142,7 @@ class SettingsOperations(S3Base):
     @bucket_operation(
         "LifecycleConfiguration",
         "TransitionDefaultMinimumObjectSize",
-        *_CHECKSUM,
+        "ChecksumAlgorithm",
         differs="Kept and returned; no object ever expires or changes its storage class.",
     )
     def PutBucketLifecycleConfiguration(self, call: Call) -> Reply:

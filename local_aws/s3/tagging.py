@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 from __future__ import annotations
 
 from local_aws.s3.attributes import parse_tags, tags_xml
-from local_aws.s3.base import S3Base, check_version, http_time, key_operation
+from local_aws.s3.base import S3Base, bucket_operation, check_version, http_time, key_operation
 from local_aws.s3.checksums import CHECKSUMS
 from local_aws.s3.errors import invalid_argument, no_such_key
 from local_aws.s3.objects import Stored
@@ -34,9 +34,7 @@ class TaggingOperations(S3Base):
         tags = parse_tags(call.xml(), 10)
         return self._set_tags(call, tags, 200)
 
-    @key_operation(
-        "VersionId",
-    )
+    @bucket_operation("Key", "VersionId")
     def DeleteObjectTagging(self, call: Call) -> Reply:
         """Remove an object's tags."""
         return self._set_tags(call, {}, 204)
