@@ -337,12 +337,17 @@ def _json_value(type_: HiveType, node: str, depth: int = 0) -> str:
     )
 
 
+FAILURE = "\x1e"
+"""Stands before and after a failure's message in the text of DuckDB's error."""
+
+
 def failure(message: str, duckdb_type: str) -> str:
     """A value of a type that fails the query when it is reached, saying the SQL text ``message``.
 
     DuckDB's ``error()`` is volatile, which forbids TRY and holds filters back; a bad cast is not.
     """
-    return f"CASE WHEN CAST({message} AS INTEGER) = 0 THEN CAST(NULL AS {duckdb_type}) END"
+    said = f"CAST('{FAILURE}' || {message} || '{FAILURE}' AS BIGINT)"
+    return f"list_extract(CAST([] AS {duckdb_type}[]), {said})"
 
 
 _JSON_KEY = """'$."' || replace(replace(e{0}, '\\', '\\\\'), '"', '\\"') || '"'"""
