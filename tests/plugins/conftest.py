@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket
 
 from madrugada.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True, scope="package")
+def models_read_once() -> Iterator[None]:
+    """Every hook makes a session of its own, and each would parse botocore's models again."""
+    with pytest.MonkeyPatch.context() as patched:
+        read = cache(JSONFileLoader().load_file)
+        patched.setattr(JSONFileLoader, "load_file", staticmethod(read))
+        yield
 
 
 @pytest.fixture(autouse=True)

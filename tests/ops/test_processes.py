@@ -1,0 +1,148 @@
+"""Processes of a stack are started, found and ended, and no others."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops import processes
+from ops.settings import OpsError
+
+SLEEP = ["sleep", "60"]
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    processes.stop(tmp_path, patience=0)
+
+
+@pytest.fixture
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("other")
+    yield folder
+    processes.stop(folder, patience=0)
+
+
+def test_stop_ends_what_was_started_and_nothing_else(state: Path, other: Path) -> None:
+    mine = processes.start("mine", SLEEP, state, {})
+    theirs = processes.start("theirs", SLEEP, other, {})
+    with subprocess.Popen(SLEEP) as nobodys:
+        assert processes.of_stack(state) == {mine}
+        assert processes.stop(state) == 1
+        assert not processes.is_alive(mine)
+        assert processes.is_alive(theirs)
+        assert nobodys.poll() is None
+        nobodys.kill()
+    assert processes.of_stack(state) == set()
+
+
+def test_stop_of_nothing(state: Path) -> None:
+    assert processes.stop(state) == 0
+
+
+def test_children_end_too_also_those_that_left_the_session(state: Path) -> None:
+    made = state / "child"
+    script = (
+        "import subprocess, time, pathlib;"
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True, env={});"
+        f"pathlib.Path({str(made)!r}).write_text(str(child.pid)); time.sleep(60)"
+    )
+    parent = processes.start("parent", [sys.executable, "-c", script], state, {})
+    eventually(lambda: made.exists() and made.read_text() != "")
+    child = int(made.read_text())
+    assert processes.of_stack(state) == {parent, child}
+    processes.stop(state)
+    assert not processes.is_alive(child)
+
+
+def test_an_orphan_of_a_started_process_ends_too(state: Path) -> None:
+    """Its parent is gone, and its environment says nothing: its session tells."""
+    made = state / "orphan"
+    script = f"env -i sleep 60 & echo $! > {made}"
+    leader = processes.start("leader", ["bash", "-c", script], state, {})
+    eventually(lambda: not processes.is_alive(leader))
+    orphan = int(made.read_text())
+    assert processes.of_stack(state) == {orphan}
+    processes.stop(state)
+    assert not processes.is_alive(orphan)
+
+
+def test_a_process_that_ignores_a_polite_word_is_killed(state: Path) -> None:
+    ready = state / "ready"
+    script = f"trap '' TERM; touch {ready}; while true; do sleep 0.1; done"
+    stubborn = processes.start("stubborn", ["bash", "-c", script], state, {})
+    eventually(ready.exists)
+    processes.stop(state, patience=0.3)
+    assert not processes.is_alive(stubborn)
+
+
+def test_a_number_that_another_program_got_meanwhile_is_left_alone(state: Path) -> None:
+    with subprocess.Popen(SLEEP, start_new_session=True) as stranger:
+        (state / "processes").write_text(f"{stranger.pid} 1\n")
+        assert processes.of_stack(state) == set()
+        assert processes.stop(state) == 0
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_what_it_says_is_in_its_log_and_its_environment_is_its_own(state: Path) -> None:
+    command = ["bash", "-c", "echo said $WORD; echo wrong >&2"]
+    pid = processes.start("speaker", command, state, {"WORD": "this"})
+    eventually(lambda: not processes.is_alive(pid))
+    assert processes.last_lines(state / "logs" / "speaker.log") == "said this\nwrong"
+    assert processes.last_lines(state / "logs" / "speaker.log", 1) == "wrong"
+    assert processes.last_lines(state / "logs" / "silent.log") == "(no output)"
+
+
+def test_waiting_for_what_dies_says_its_last_words(state: Path) -> None:
+    pid = processes.start("broken", ["bash", "-c", "echo no licence; exit 3"], state, {})
+    log = state / "logs" / "broken.log"
+    with pytest.raises(OpsError, match=r"The thing stopped while starting[^$]*no licence"):
+        processes.wait_until("The thing", pid, log, lambda: False, 20)
+
+
+def test_waiting_for_what_is_too_slow_names_the_log(state: Path) -> None:
+    pid = processes.start("slow", SLEEP, state, {})
+    log = state / "logs" / "slow.log"
+    with pytest.raises(OpsError, match=rf"did not answer within 0 s\. Last lines of {log}"):
+        processes.wait_until("The thing", pid, log, lambda: False, 0.2)
+
+
+def test_waiting_ends_when_it_is_ready(state: Path) -> None:
+    answers = iter([False, False, True])
+    pid = processes.start("good", SLEEP, state, {})
+    processes.wait_until("The thing", pid, state / "logs" / "good.log", lambda: next(answers), 20)
+    assert next(answers, None) is None
+
+
+def test_a_dead_process_is_not_alive() -> None:
+    with subprocess.Popen(SLEEP) as child:
+        assert processes.is_alive(child.pid)
+        child.send_signal(signal.SIGKILL)
+        # Not yet waited for: a zombie is not alive either.
+        eventually(lambda: not processes.is_alive(child.pid))
+    assert not processes.is_alive(child.pid)
+
+
+def test_a_port_is_free_until_somebody_listens() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        server.listen()
+        assert not processes.is_free(port)
+    assert processes.is_free(port)
