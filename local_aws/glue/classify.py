@@ -11,8 +11,9 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,72 +102,93 @@ class CsvRules:
         )
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """The beginning of a text file. ``consumed``: how many of the file's bytes it took."""
+
+    compression: str
+    text: str | None
+    whole: bool
+    consumed: int
+
+
 def classify(path: Path, size: int, classifiers: Sequence[dict[str, Any]]) -> Schema:
     """The schema of one file of ``size`` bytes (never 0).
 
     ``classifiers`` are AWS's ``Classifier`` shapes in the crawler's order. A file that nothing
-    recognises is ``UNKNOWN``, without columns, as on AWS.
+    recognises, or that is damaged, is ``UNKNOWN``, without columns, as on AWS.
 
     Raises:
         Unsupported: for a format that AWS reads and the embedded AWS does not.
-        OSError: the file cannot be read.
+        OSError: the file is gone or may not be read.
     """
     with path.open("rb") as file:
         head = file.read(16)
-    if head.startswith(b"PAR1"):
-        return _parquet(path, size)
     for magic, name in _UNREAD.items():
         if head.startswith(magic):
             raise Unsupported(
                 f"crawling {name} files", f"{path.name} is one; exclude it or convert it."
             )
-    compression, text, whole = _read_text(path, head)
-    if text is None:
-        return _unknown(size, compression, f"{path.name} is neither UTF-8 text nor Parquet")
+    if head.startswith(b"PAR1"):
+        try:
+            return _parquet(path, size)
+        except duckdb.Error as error:
+            return _unknown(size, "none", f"{path.name} is no sound Parquet file: {error}")
+    try:
+        sample = _read_text(path, head)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        return _unknown(size, "gzip", f"{path.name} is damaged: {error}")
+    if sample.text is None:
+        return _unknown(size, sample.compression, f"{path.name} is neither UTF-8 text nor Parquet")
     for classifier in classifiers:
         if "CsvClassifier" in classifier:
-            found = _csv(text, whole, CsvRules.of(classifier["CsvClassifier"]))
+            found = _csv(sample.text, sample.whole, CsvRules.of(classifier["CsvClassifier"]))
         else:
-            found = _json(text, whole, classifier["JsonClassifier"]["JsonPath"])
+            found = _json(sample.text, sample.whole, classifier["JsonClassifier"]["JsonPath"])
         if found:
-            return _counted(found, size, compression, text, whole)
-    found = _json(text, whole, "$") or _csv(text, whole, CsvRules())
+            return _counted(found, size, sample)
+    found = _json(sample.text, sample.whole, "$") or _csv(sample.text, sample.whole, CsvRules())
     if found:
-        return _counted(found, size, compression, text, whole)
-    return _unknown(size, compression, f"no classifier recognises {path.name}")
+        return _counted(found, size, sample)
+    return _unknown(size, sample.compression, f"no classifier recognises {path.name}")
 
 
-def _read_text(path: Path, head: bytes) -> tuple[str, str | None, bool]:
-    """Compression, the sample's text (``None`` if it is no UTF-8), and whether it is all."""
-    opener: Callable[[Path], Any]
-    if head.startswith(b"\x1f\x8b"):
-        compression, opener = "gzip", gzip.open
-    elif head.startswith(b"BZh"):
-        compression, opener = "bzip2", bz2.open
-    else:
-        compression, opener = "none", lambda given: given.open("rb")
-    with opener(path) as file:
+def _read_text(path: Path, head: bytes) -> _Sample:
+    """The beginning of a file as text, ``None`` if it is no UTF-8."""
+    with path.open("rb") as raw:
+        file: Any = raw
+        compression = "none"
+        if head.startswith(b"\x1f\x8b"):
+            compression, file = "gzip", gzip.GzipFile(fileobj=raw)
+        elif head.startswith(b"BZh"):
+            compression, file = "bzip2", bz2.BZ2File(raw)
         data = file.read(SAMPLE + 1)
+        consumed = raw.tell()
     whole = len(data) <= SAMPLE
     if not whole:
         data = data[: data.rfind(b"\n", 0, SAMPLE) + 1] or data[:SAMPLE]
+        if compression == "none":
+            consumed = len(data)
+    text: str | None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         cut = not whole and error.start >= len(data) - 3
-        text = data[: error.start].decode("utf-8-sig") if cut else "\0"
-    return compression, None if "\0" in text else text, whole
+        text = data[: error.start].decode("utf-8-sig") if cut else None
+    if text is not None and "\0" in text:
+        text = None
+    return _Sample(compression, text, whole, consumed)
 
 
 def _unknown(size: int, compression: str, why: str) -> Schema:
     return Schema("UNKNOWN", compression, [], {}, {}, 1, size, 0, warnings=[why])
 
 
-def _counted(schema: Schema, size: int, compression: str, text: str, whole: bool) -> Schema:
-    schema.size, schema.compression = size, compression
-    if not whole and schema.records:
-        sampled = len(text.encode()) / schema.records
-        schema.records = max(schema.records, round(size / sampled))
+def _counted(schema: Schema, size: int, sample: _Sample) -> Schema:
+    """The schema with its file's figures; the records of a large file are estimated."""
+    schema.size, schema.compression = size, sample.compression
+    if not sample.whole and sample.consumed:
+        schema.records = max(schema.records, round(schema.records * size / sample.consumed))
     return schema
 
 
@@ -257,6 +279,9 @@ def _csv(text: str, whole: bool, rules: CsvRules) -> Schema | None:
         width = len(rows[0])
         same = sum(len(row) == width for row in rows) / len(rows)
         wide_enough = width >= 2 or (rules.single and rules.delimiter is not None)
+        # A header that the classifier promises says enough; bad rows are the reader's to find.
+        if rules.custom and rules.header == "PRESENT":
+            same = 1.0
         if wide_enough and same >= _SAME_WIDTH and (best is None or (same, width) > best[:2]):
             best = (same, width, delimiter, rows)
     if best is None or (not rules.custom and len(best[3]) < 2):
@@ -357,6 +382,6 @@ def _value_type(value: str, trims: bool) -> str | None:
         value = value.strip()
     if not value:
         return None
-    if _INTEGER.fullmatch(value):
-        return "bigint" if -(2**63) <= int(value) < 2**63 else "string"
+    if _INTEGER.fullmatch(value) and -(2**63) <= int(value) < 2**63:
+        return "bigint"
     return "double" if _NUMBER.fullmatch(value) else "string"

@@ -110,6 +110,7 @@ class Crawl:
         root: Parts = tuple(part for part in path.split("/") if part)
         if not (folder / path).is_dir():
             root = root[:-1]
+        leaves, strange = s3_tree.apart(leaves)
         if self.options.level is not None:
             groups = s3_tree.group_at_level(leaves, root, self.options.level)
         elif self.options.combines:
@@ -118,7 +119,7 @@ class Crawl:
             groups = s3_tree.group(leaves, root)
         base = f"{target['Path'].rstrip('/')}/"
         absolute = [f"{base}{pattern}" for pattern in exclusions]
-        return {self._write(bucket, group, absolute) for group in groups}
+        return {self._write(bucket, group, absolute) for group in (*groups, *strange)}
 
     def _read(self, bucket: str, folder: Path, files: list[File], sample: int | None) -> list[Leaf]:
         by_folder: dict[Parts, list[File]] = {}

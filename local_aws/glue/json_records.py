@@ -39,6 +39,9 @@ def json_schema(text: str, path: str, whole: bool) -> tuple[list[tuple[str, Type
     steps = parse_path(path) or []
     columns: dict[str, Type] = {}
     records = 0
+    if start == "[" and not steps and not whole:
+        # The array does not end in the sample: its type is that of the elements so far.
+        return _array(text)
     try:
         for document in _documents(text, bool(steps) and steps[0] is None, whole):
             below = steps[1:] if steps and steps[0] is None else steps
@@ -51,6 +54,16 @@ def json_schema(text: str, path: str, whole: bool) -> tuple[list[tuple[str, Type
     except ValueError:
         return None
     return (list(columns.items()), records) if records else None
+
+
+def _array(text: str) -> tuple[list[tuple[str, Type]], int] | None:
+    element: Type = None
+    try:
+        for value in _documents(text, True, False):
+            element = widest(element, json_type(value))
+    except ValueError:
+        return None
+    return [("array", {"array": element})], 1
 
 
 def _fields(record: Any) -> dict[str, Any]:

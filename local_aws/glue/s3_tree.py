@@ -175,11 +175,27 @@ def _glob(pattern: str) -> str:
 
 
 def leaves_of(folder: Parts, files: list[tuple[str, Schema]]) -> list[Leaf]:
-    """One leaf when the folder's files belong together, else one leaf for each file."""
-    first = files[0][1]
-    if all(first.compatible(schema) and first.similar(schema) for _, schema in files[1:]):
+    """One leaf when the folder's files belong together, else one leaf for each file.
+
+    Files that nothing recognises are leaves of their own beside those that something does.
+    """
+    known = [(file, schema) for file, schema in files if schema.known]
+    strange = [Leaf(folder, schema, file) for file, schema in files if not schema.known]
+    if not known:
         return [Leaf(folder, merged([schema for _, schema in files]))]
-    return [Leaf(folder, schema, file) for file, schema in files]
+    first = known[0][1]
+    if all(first.compatible(schema) and first.similar(schema) for _, schema in known[1:]):
+        return [Leaf(folder, merged([schema for _, schema in known])), *strange]
+    return [*(Leaf(folder, schema, file) for file, schema in known), *strange]
+
+
+def apart(leaves: list[Leaf]) -> tuple[list[Leaf], list[Group]]:
+    """The leaves to group, and a table for each that nothing recognises (if anything is)."""
+    known = [leaf for leaf in leaves if leaf.schema.known]
+    if not known:
+        return leaves, []
+    strange = [leaf for leaf in leaves if not leaf.schema.known]
+    return known, [Group(leaf.folder, [leaf], leaf.file) for leaf in strange]
 
 
 def group(leaves: list[Leaf], root: Parts) -> list[Group]:

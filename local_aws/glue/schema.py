@@ -50,6 +50,11 @@ class Schema:
         return cls(**{**document, "columns": columns})
 
     @property
+    def known(self) -> bool:
+        """Whether a classifier recognised the data."""
+        return self.classification != "UNKNOWN"
+
+    @property
     def average_record(self) -> int:
         return self.size // self.records if self.records else 0
 
