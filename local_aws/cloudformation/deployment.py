@@ -22,7 +22,6 @@ log = logging.getLogger("local_aws.cloudformation")
 GONE = {
     "AWS.SimpleQueueService.NonExistentQueue",
     "EntityNotFoundException",
-    "InvalidRequestException: WorkGroup",
     "NoSuchBucket",
     "NoSuchEntity",
     "NotFound",
@@ -252,7 +251,9 @@ class Deployment:
         resource = template.resources[name]
         handler = RESOURCE_TYPES[resource.type]
         known = resources.get(name)
-        if known and not known["physical"]:
+        # The server ended while it was being made: there may be half of it, or all.
+        interrupted = known is not None and not known["physical"]
+        if interrupted:
             known = None
         try:
             properties = values.resolve(resource.properties)
@@ -300,6 +301,8 @@ class Deployment:
 
             def make(context: Context) -> tuple[str, dict[str, Any]]:
                 handler.check(properties)
+                if interrupted:
+                    self._clear(context, resource.type, properties)
                 return handler.create(context, properties)
 
             physical, attributes = self._attempt(name, resource.type, verb, make)
@@ -320,6 +323,19 @@ class Deployment:
         resources[name] = document
         self.record.put_resource(name, document)
         self._event(name, physical, resource.type, status)
+
+    @staticmethod
+    def _clear(context: Context, kind: str, properties: dict[str, Any]) -> None:
+        """Delete what an interrupted creation may have left, so that it can be made again."""
+        handler = RESOURCE_TYPES[kind]
+        physical = handler.physical_id(context, properties)
+        if physical is None:
+            return
+        try:
+            handler.delete(context, physical, properties)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in GONE:
+                raise
 
     def _remember(self, undo: Document) -> None:
         self.operation["undo"].append(undo)

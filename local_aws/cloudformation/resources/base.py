@@ -47,12 +47,14 @@ class ResourceType:
         type: such as ``AWS::S3::Bucket``.
         properties: those that are implemented; ``required`` those that must be given.
         immutable: those whose change needs a new resource.
+        name_property: the one that becomes the physical id, if one does.
     """
 
     type: ClassVar[str] = ""
     properties: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
     immutable: ClassVar[tuple[str, ...]] = ()
+    name_property: ClassVar[str] = ""
 
     def check(self, properties: Properties) -> None:
         """Refuse what is not implemented.
@@ -73,6 +75,10 @@ class ResourceType:
     def replaces(self, old: Properties, new: Properties) -> bool:
         """Whether this change needs a new resource."""
         return any(old.get(name) != new.get(name) for name in self.immutable)
+
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        """The id that a resource with these properties will have, where they determine it."""
+        return properties.get(self.name_property)
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         """Make the resource; its physical id (what Ref gives) and its attributes."""

@@ -68,6 +68,7 @@ class Function(ResourceType):
     )
     required = ("Code", "Role")
     immutable = ("FunctionName", "PackageType")
+    name_property = "FunctionName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         functions = context.client("lambda")
@@ -152,6 +153,7 @@ class LogGroup(ResourceType):
     type = "AWS::Logs::LogGroup"
     properties = ("LogGroupName", "RetentionInDays", "LogGroupClass", "Tags")
     immutable = ("LogGroupName", "LogGroupClass")
+    name_property = "LogGroupName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         logs = context.client("logs")

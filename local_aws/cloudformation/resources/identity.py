@@ -32,6 +32,7 @@ class Role(ResourceType):
     )
     required = ("AssumeRolePolicyDocument",)
     immutable = ("RoleName", "Path")
+    name_property = "RoleName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         iam = context.client("iam")
@@ -117,6 +118,11 @@ class ManagedPolicy(ResourceType):
     properties = ("ManagedPolicyName", "PolicyDocument", "Description", "Path", "Roles")
     required = ("PolicyDocument",)
     immutable = ("ManagedPolicyName", "Path", "Description")
+
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        name = properties.get("ManagedPolicyName")
+        path = properties.get("Path", "/")
+        return f"arn:aws:iam::{context.account}:policy{path}{name}" if name else None
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         iam = context.client("iam")

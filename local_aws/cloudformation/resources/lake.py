@@ -21,6 +21,9 @@ class Database(ResourceType):
     required = ("CatalogId", "DatabaseInput")
     immutable = ("CatalogId",)
 
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        return properties["DatabaseInput"].get("Name")
+
     def replaces(self, old: Properties, new: Properties) -> bool:
         return super().replaces(old, new) or old["DatabaseInput"].get("Name") != new[
             "DatabaseInput"
@@ -52,6 +55,9 @@ class Database(ResourceType):
 class Classifier(ResourceType):
     type = "AWS::Glue::Classifier"
     properties = ("CsvClassifier", "GrokClassifier", "JsonClassifier", "XMLClassifier")
+
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        return next((settings.get("Name") for settings in properties.values()), None)
 
     def replaces(self, old: Properties, new: Properties) -> bool:
         (kind, before), (other, after) = (*old.items(), *new.items())
@@ -98,6 +104,7 @@ class Crawler(ResourceType):
     )
     required = ("Role", "Targets")
     immutable = ("Name",)
+    name_property = "Name"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         glue = context.client("glue")
@@ -153,6 +160,7 @@ class Job(ResourceType):
     )
     required = ("Role", "Command")
     immutable = ("Name",)
+    name_property = "Name"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         glue = context.client("glue")
@@ -196,6 +204,7 @@ class WorkGroup(ResourceType):
     )
     required = ("Name",)
     immutable = ("Name",)
+    name_property = "Name"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         athena = context.client("athena")

@@ -26,6 +26,10 @@ class Topic(ResourceType):
     properties = ("TopicName", "DisplayName", "KmsMasterKeyId", "Tags")
     immutable = ("TopicName",)
 
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        name = properties.get("TopicName")
+        return context.arn("sns", name) if name else None
+
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         sns = context.client("sns")
         name = properties.get("TopicName") or context.name(256)
@@ -171,6 +175,7 @@ class Queue(ResourceType):
     type = "AWS::SQS::Queue"
     properties = ("QueueName", "Tags", *_QUEUE_ATTRIBUTES)
     immutable = ("QueueName",)
+    name_property = "QueueName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         sqs = context.client("sqs")

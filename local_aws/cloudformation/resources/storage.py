@@ -84,6 +84,7 @@ class Bucket(ResourceType):
     type = "AWS::S3::Bucket"
     properties = ("BucketName", *_SETTINGS)
     immutable = ("BucketName",)
+    name_property = "BucketName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         name = properties.get("BucketName") or context.name(63).lower()

@@ -48,6 +48,7 @@ class Namespace(ResourceType):
     )
     required = ("NamespaceName",)
     immutable = ("NamespaceName",)
+    name_property = "NamespaceName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         redshift = context.client("redshift-serverless")
@@ -112,6 +113,7 @@ class Workgroup(ResourceType):
     )
     required = ("WorkgroupName", "NamespaceName")
     immutable = ("WorkgroupName", "NamespaceName")
+    name_property = "WorkgroupName"
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         redshift = context.client("redshift-serverless")
