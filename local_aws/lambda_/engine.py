@@ -104,11 +104,18 @@ class Lambda(Service):
         self.queue = AsyncInvocations(self)
         self._runtime = make_runtime_folder(root / "runtime")
         self._changing = threading.RLock()
+        self._listening = False
+        self._listen()
 
     def start(self) -> None:
-        if "s3" in self.aws.services:
-            self.aws.s3.on_object_created(self.on_event)  # type: ignore[attr-defined,unused-ignore]
+        self._listen()
         self.queue.resume()
+
+    def _listen(self) -> None:
+        """Take S3's events; S3 may deliver some of before a restart as soon as it starts."""
+        if "s3" in self.aws.services and not self._listening:
+            self.aws.s3.on_object_created(self.on_event)
+            self._listening = True
 
     def stop(self) -> None:
         self.queue.stop()
@@ -117,8 +124,21 @@ class Lambda(Service):
     # What other engines use
 
     def on_event(self, event: dict[str, Any], function_arn: str) -> None:
-        """Take an event of another service for a function; it is on disk when this returns."""
+        """Take an event of S3 for a function; it is on disk when this returns.
+
+        Raises:
+            AwsError: ResourceNotFoundException; AccessDeniedException when the function's policy
+                does not let S3 in for that bucket.
+        """
         document = self._function(function_arn)
+        bucket = event["Records"][0]["s3"]["bucket"]["arn"]
+        account = self.aws.config.account
+        if not allows(document.get("Policy", []), "s3.amazonaws.com", bucket, account):
+            raise AwsError(
+                "AccessDeniedException",
+                f"the policy of {function_arn} does not let s3.amazonaws.com invoke it for"
+                f" {bucket}: call AddPermission",
+            )
         self.queue.accept(document["FunctionName"], json.dumps(event))
 
     def may_be_invoked(

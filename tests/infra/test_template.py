@@ -1,0 +1,149 @@
+"""The template: valid, named as the pipelines expect, complete, and nothing open to everybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.api import lint_file
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra" / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Functions become one-member maps: ``!Ref X`` is ``{"!Ref": "X"}``."""
+
+
+def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {f"!{suffix}": loader.construct_scalar(node)}
+    assert isinstance(node, yaml.SequenceNode)
+    return {f"!{suffix}": loader.construct_sequence(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # noqa: S506
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: item["Properties"]
+        for name, item in template["Resources"].items()
+        if item["Type"] == kind
+    }
+
+
+def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield name, statement
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    assert [str(match) for match in lint_file(TEMPLATE)] == []
+
+
+def test_it_fits_into_one_request() -> None:
+    assert len(TEMPLATE.read_bytes()) <= 51_200
+
+
+def test_buckets_are_private_and_encrypted(template: dict[str, Any]) -> None:
+    buckets = of_type(template, "AWS::S3::Bucket")
+    names = {bucket["BucketName"]["!Sub"] for bucket in buckets.values()}
+    layers = ("landing", "bronze", "silver", "gold", "artifacts", "query-results")
+    assert names == {f"${{Prefix}}-{layer}" for layer in layers}
+    for name, bucket in buckets.items():
+        assert all(bucket["PublicAccessBlockConfiguration"].values()), name
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4, name
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256", name
+        assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate", name
+
+
+def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
+    def named(kind: str, member: str) -> set[str]:
+        return {item[member] for item in of_type(template, kind).values()}
+
+    databases = of_type(template, "AWS::Glue::Database").values()
+    assert {item["DatabaseInput"]["Name"] for item in databases} == {
+        f"madrugada_{layer}" for layer in ("bronze", "silver", "gold", "staging")
+    }
+    assert named("AWS::Glue::Crawler", "Name") == {"madrugada-bronze"}
+    assert named("AWS::Glue::Job", "Name") == {
+        "madrugada-bronze-to-silver",
+        "madrugada-sales-silver-to-gold",
+    }
+    assert named("AWS::Lambda::Function", "FunctionName") == {"madrugada-ingest"}
+    assert named("AWS::SNS::Topic", "TopicName") == {"madrugada-reports", "madrugada-alarms"}
+    assert named("AWS::Athena::WorkGroup", "Name") == {"madrugada"}
+    assert named("AWS::RedshiftServerless::Namespace", "NamespaceName") == {"madrugada"}
+    assert named("AWS::RedshiftServerless::Workgroup", "WorkgroupName") == {"madrugada"}
+    roles = {item["RoleName"]["!Sub"] for item in of_type(template, "AWS::IAM::Role").values()}
+    assert roles == {f"${{Prefix}}-{name}" for name in ("glue", "lambda", "redshift")}
+
+
+def test_jobs_run_scripts_that_are_there(template: dict[str, Any]) -> None:
+    for name, job in of_type(template, "AWS::Glue::Job").items():
+        assert job["GlueVersion"] == "5.1", name
+        location = job["Command"]["ScriptLocation"]["!Sub"]
+        script = location.removeprefix("s3://${ArtifactsBucket}/")
+        assert (ROOT / "include" / script).is_file(), f"{name}: {script}"
+        library = job["DefaultArguments"]["--extra-py-files"]["!Sub"]
+        package = library.removeprefix("s3://${ArtifactsBucket}/").removesuffix(".zip")
+        assert (ROOT / "include" / package / "__init__.py").is_file(), f"{name}: {package}"
+
+
+def test_jobs_have_every_argument_that_the_night_does_not_give(template: dict[str, Any]) -> None:
+    """The night gives delivery_date and, to the first job, sources."""
+    for name, job in of_type(template, "AWS::Glue::Job").items():
+        script = job["Command"]["ScriptLocation"]["!Sub"].rpartition("/")[2]
+        source = (ROOT / "include" / "glue_scripts" / script).read_text()
+        block = re.search(r"^OPTIONS = \((.*?)\)", source, re.DOTALL | re.MULTILINE)
+        assert block, script
+        wanted = set(re.findall(r'"(\w+)"', block[1])) - {"delivery_date"}
+        given = {key.removeprefix("--") for key in job["DefaultArguments"]}
+        assert wanted <= given, name
+
+
+def test_every_default_source_has_contracts(template: dict[str, Any]) -> None:
+    from include.contracts.compile import compile_contracts
+
+    sources = set(compile_contracts()["sources"])
+    for job in of_type(template, "AWS::Glue::Job").values():
+        assert set(job["DefaultArguments"]["--sources"].split(",")) == sources
+
+
+def test_no_policy_allows_everything(template: dict[str, Any]) -> None:
+    found = list(statements(template))
+    assert len(found) > 15
+    for where, statement in found:
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert "*" not in action, f"{where}: {action}"
+        if statement["Resource"] == "*":
+            assert statement["Sid"] in ("ReadClassifiers", "WriteMetrics", "OwnStatements"), where
+
+
+def test_parameter_files_fit_the_template(template: dict[str, Any]) -> None:
+    files = sorted((ROOT / "infra" / "parameters").glob("*.json"))
+    assert [path.name for path in files] == ["aws.example.json", "local.json"]
+    for path in files:
+        for name, value in json.loads(path.read_text()).items():
+            declared = template["Parameters"][name]
+            assert re.fullmatch(declared.get("AllowedPattern", ".*"), value), f"{path}: {name}"
+            allowed = [str(item) for item in declared.get("AllowedValues", [value])]
+            assert value in allowed, f"{path}: {name}"
