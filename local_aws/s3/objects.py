@@ -139,8 +139,12 @@ class ObjectStore:
         os.close(descriptor)
         return stored
 
-    def open(self, bucket: str, key: str) -> tuple[int, Stored]:
+    def open(
+        self, bucket: str, key: str, rows: list[tuple[Any, ...]] | None = None
+    ) -> tuple[int, Stored]:
         """An open file descriptor of exactly the content that is described, to be closed.
+
+        A new row for the side table is appended to ``rows``, if given, instead of written.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -160,7 +164,12 @@ class ObjectStore:
                 os.close(descriptor)
                 continue
             try:
-                return descriptor, self._describe(bucket, key, descriptor, status)
+                stored, is_settled = _describe(key, descriptor, status)
+                if is_settled and rows is None:
+                    self._put_row(bucket, key, status, stored.etag, {})
+                elif is_settled and rows is not None:
+                    rows.append((bucket, key, stored.size, stored.mtime_ns, stored.etag, ""))
+                return descriptor, stored
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -182,21 +191,6 @@ class ObjectStore:
             key, status.st_size, status.st_mtime_ns, etag, json.loads(info) if info else {}
         )
 
-    def _describe(self, bucket: str, key: str, descriptor: int, status: os.stat_result) -> Stored:
-        """Describe a file that somebody else wrote, and remember it unless it is being written."""
-        etag = EMPTY_MD5
-        if status.st_size:
-            digest = hashlib.md5(usedforsecurity=False)
-            offset = 0
-            while block := os.pread(descriptor, BLOCK, offset):
-                digest.update(block)
-                offset += len(block)
-            etag = digest.hexdigest()
-        after = os.fstat(descriptor)
-        if (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns):
-            self._put_row(bucket, key, status, etag, {})
-        return Stored(key, status.st_size, status.st_mtime_ns, etag)
-
     def _put_row(
         self, bucket: str, key: str, status: os.stat_result, etag: str, info: dict[str, Any]
     ) -> None:
@@ -216,13 +210,14 @@ class ObjectStore:
         """Describe a page of files whose status is known; those that vanished are left out."""
         page = list(found)
         rows = self.query(
+            # CROSS JOIN: look up each wanted key, never scan the table.
             "SELECT o.key, o.size, o.mtime_ns, o.etag, o.info FROM json_each(?) AS wanted"
-            " JOIN object AS o ON o.bucket = ? AND o.key = wanted.value",
+            " CROSS JOIN object AS o ON o.bucket = ? AND o.key = wanted.value",
             json.dumps([key for key, _ in page]),
             bucket,
         )
         known = {(key, size, mtime): (etag, info) for key, size, mtime, etag, info in rows}
-        result = []
+        result, new = [], list[tuple[Any, ...]]()
         for key, status in page:
             row = known.get((key, status.st_size, status.st_mtime_ns))
             if row:
@@ -230,9 +225,18 @@ class ObjectStore:
                 result.append(Stored(key, status.st_size, status.st_mtime_ns, row[0], info))
                 continue
             with suppress(FileNotFoundError):
-                descriptor, stored = self.open(bucket, key)
+                descriptor, stored = self.open(bucket, key, new)
                 os.close(descriptor)
                 result.append(stored)
+        if new:
+            with self._db_lock:
+                self._db.execute("BEGIN")
+                try:
+                    self._db.executemany(
+                        "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?)", new
+                    )
+                finally:
+                    self._db.execute("COMMIT")
         return result
 
     # Folder markers: keys that end with a slash
@@ -420,6 +424,21 @@ class ObjectStore:
             except OSError:
                 return
             key = os.path.dirname(key)
+
+
+def _describe(key: str, descriptor: int, status: os.stat_result) -> tuple[Stored, bool]:
+    """Describe a file that another program wrote, and say whether it stood still meanwhile."""
+    etag = EMPTY_MD5
+    if status.st_size:
+        digest = hashlib.md5(usedforsecurity=False)
+        offset = 0
+        while block := os.pread(descriptor, BLOCK, offset):
+            digest.update(block)
+            offset += len(block)
+        etag = digest.hexdigest()
+    after = os.fstat(descriptor)
+    is_settled = (after.st_size, after.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    return Stored(key, status.st_size, status.st_mtime_ns, etag), is_settled
 
 
 def make_folder(folder: Path, target: str, key: str) -> None:
