@@ -92,12 +92,12 @@ def given_attributes(call: Call) -> dict[str, Any]:
 
 
 def check_acl(call: Call) -> None:
-    """ACLs are disabled, as for buckets made on AWS since 2023.
+    """ACLs are disabled, as for buckets made on AWS since 2023: the owner has full control.
 
     Raises:
         S3Error: AccessControlListNotSupported.
     """
-    if call.header("x-amz-acl") not in (None, "bucket-owner-full-control"):
+    if call.header("x-amz-acl") not in (None, "private", "bucket-owner-full-control"):
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs")
 
 

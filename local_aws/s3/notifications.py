@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote_plus
 from xml.etree import ElementTree
@@ -20,7 +21,7 @@ from local_aws.s3.base import OWNER_ID, S3Base, bucket_operation, compact
 from local_aws.s3.errors import S3Error, invalid_argument, no_such_key
 from local_aws.s3.objects import Stored
 from local_aws.s3.protocol import Call, Reply, element, malformed_xml, xml_reply
-from local_aws.service import Unsupported
+from local_aws.service import AwsError, Unsupported
 
 log = logging.getLogger("local_aws.s3.notifications")
 
@@ -69,8 +70,8 @@ class NotificationOperations(S3Base):
         """Register what invokes Lambda functions: ``callback(event, function_arn)``.
 
         ``event`` is the dictionary that S3 gives to the function. Called in a worker thread; an
-        exception is a failed delivery, tried again twice. To be registered in ``setup``, since
-        events that a restart left over are delivered at ``start``.
+        exception is a failed delivery: an AwsError is final, others are tried again twice. To be
+        registered in ``setup``, since events that a restart left over are delivered at ``start``.
         """
         self._callbacks.append(callback)
 
@@ -94,8 +95,7 @@ class NotificationOperations(S3Base):
     @bucket_operation(
         "NotificationConfiguration",
         "SkipDestinationValidation",
-        differs="Files that Spark or another program writes into the folder make no event."
-        " A Lambda function's resource policy is not asked.",
+        differs="Files that Spark or another program writes into the folder make no event.",
     )
     def PutBucketNotificationConfiguration(self, call: Call) -> Reply:
         """Replace a bucket's notifications to Lambda functions, queues and topics."""
@@ -118,14 +118,22 @@ class NotificationOperations(S3Base):
         arn = rule["arn"]
         try:
             if rule["target"] == "CloudFunctionConfiguration":
-                if "lambda" in self.aws.services:
-                    self._client("lambda").get_function(FunctionName=arn)
+                self._check_function(call.bucket, arn)
             else:
                 self._send(rule["target"], arn, self._test_event(call))
         except (ClientError, ValueError) as error:
             raise invalid_argument(
                 "Unable to validate the following destination configurations", arn, str(error)
             ) from error
+
+    def _check_function(self, bucket: str, arn: str) -> None:
+        functions: Any = self.aws.services.get("lambda")
+        if functions and not functions.may_be_invoked(
+            arn, "s3.amazonaws.com", f"arn:aws:s3:::{bucket}", self.aws.config.account
+        ):
+            raise ValueError(
+                "there is no such function, or its policy does not let s3.amazonaws.com invoke it"
+            )
 
     def _test_event(self, call: Call) -> dict[str, Any]:
         return {
@@ -151,7 +159,9 @@ class NotificationOperations(S3Base):
             self.aws.store.put(
                 PENDING, pending, {"target": rule["target"], "arn": rule["arn"], "event": event}
             )
-            self.aws.background(self._deliver, pending)
+            # When the server is stopping, the next start delivers what is written down.
+            with suppress(RuntimeError):
+                self.aws.background(self._deliver, pending)
 
     def _record(
         self, bucket: str, key: str, name: str, stored: Stored | None, request_id: str
@@ -193,6 +203,9 @@ class NotificationOperations(S3Base):
         for attempt in range(1, _TRIES + 1):
             try:
                 self._send(pending["target"], pending["arn"], pending["event"])
+                break
+            except AwsError as error:
+                log.warning("event for %s is lost: %s", pending["arn"], error)
                 break
             except Exception:
                 log.exception("event for %s, try %d of %d", pending["arn"], attempt, _TRIES)

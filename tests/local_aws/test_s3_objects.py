@@ -374,6 +374,7 @@ def test_options_that_are_not_there_are_named(s3: Any) -> None:
     assert code == "NotImplemented"
     assert "s3:RestoreObject" in message
     assert refused(s3.put_object, **at, Body=b"", StorageClass="WARM")[0] == "InvalidStorageClass"
+    s3.put_object(**at, Body=b"", ACL="bucket-owner-full-control")
     assert refused(s3.put_object, **at, Body=b"", ACL="public-read")[0] == (
         "AccessControlListNotSupported"
     )
