@@ -60,6 +60,9 @@ class Instance:
         self.store = Store(config.state / "aws.sqlite")
         self._workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
         self._waiting = threading.BoundedSemaphore(config.max_waiting)
+        self._session: Any = None
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients_lock = threading.Lock()
         self.services: dict[str, Service] = {}
         for name in services or ENGINES:
             module, _, attribute = ENGINES[name].partition(":")
@@ -99,14 +102,23 @@ class Instance:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this very AWS, for engines that use another service."""
+        """A boto3 client of this very AWS, for engines that use another service.
+
+        Each is made once: that takes longer than most calls.
+        """
         import boto3
 
-        return boto3.Session(
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-            region_name=self.config.region,
-        ).client(service, endpoint_url=self.endpoint_url)
+        with self._clients_lock:
+            if self._session is None:
+                self._session = boto3.Session(
+                    aws_access_key_id="local",
+                    aws_secret_access_key="local",  # noqa: S106
+                    region_name=self.config.region,
+                )
+            key = (service, self.endpoint_url)
+            if key not in self._clients:
+                self._clients[key] = self._session.client(service, endpoint_url=self.endpoint_url)
+            return self._clients[key]
 
     def background(self, work: Callable[..., Any], *args: Any) -> None:
         """Run ``work`` in a worker thread; it must handle its own errors."""
