@@ -50,7 +50,6 @@ class CloudFormation(Service):
     )
 
     def setup(self) -> None:
-        self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
 
@@ -61,12 +60,6 @@ class CloudFormation(Service):
 
     def stop(self) -> None:
         self._stopping.set()
-
-    def _client(self, service: str) -> Any:
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self.aws.client(service)
-            return self._clients[service]
 
     # Stacks
 
@@ -550,7 +543,7 @@ class CloudFormation(Service):
         self._run(record)
 
     def _run(self, record: StackRecord) -> None:
-        self.aws.background(Deployment(self.aws, self._client, record, self._stopping).run)
+        self.aws.background(Deployment(self.aws, self.aws.client, record, self._stopping).run)
 
     def _find(self, name: str) -> StackRecord | None:
         if name.startswith("arn:"):

@@ -1,0 +1,203 @@
+"""The deployment, from nothing and again, on a whole embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import deploy as command
+from infra.artifacts import Artifact
+from infra.deploy import deploy, read_parameters
+from infra.stack import DeploymentError, Stack
+from local_aws.instance import Config
+from local_aws.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
+PARAMETERS = {"Prefix": "madrugada-test"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(Config(state=tmp_path_factory.mktemp("aws"))) as running:
+        yield running
+
+
+class Session:
+    """A boto3 session whose clients speak to the embedded AWS."""
+
+    def __init__(self, server: Server) -> None:
+        self.client: Callable[[str], Any] = server.aws.client
+
+
+@pytest.fixture(scope="module")
+def session(server: Server) -> Session:
+    return Session(server)
+
+
+@pytest.fixture(scope="module")
+def deployed(session: Session) -> tuple[dict[str, str], list[str]]:
+    """The stack's outputs, and what the first deployment told."""
+    told: list[str] = []
+    return deploy(session, "madrugada", PARAMETERS, TEMPLATE, told.append), told
+
+
+def test_the_first_deployment_makes_everything(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    outputs, told = deployed
+    assert outputs["LandingBucket"] == "madrugada-test-landing"
+    assert outputs["IngestFunction"] == "madrugada-ingest"
+    uploaded = [line.rpartition("/")[2] for line in told if line.startswith("uploaded")]
+    assert {"bronze_to_silver.py", "madrugada_spark.zip", "contracts.json"} <= set(uploaded)
+    glue = session.client("glue")
+    job = glue.get_job(JobName="madrugada-bronze-to-silver")["Job"]
+    assert job["Role"] == outputs["GlueRoleArn"]
+    assert job["NumberOfWorkers"] == 2
+    location = re.fullmatch(r"s3://([^/]+)/(.+)", job["Command"]["ScriptLocation"])
+    assert location
+    session.client("s3").head_object(Bucket=location[1], Key=location[2])
+    assert glue.get_crawler(Name="madrugada-bronze")["Crawler"]["State"] == "READY"
+    group = session.client("athena").get_work_group(WorkGroup="madrugada")["WorkGroup"]
+    results = group["Configuration"]["ResultConfiguration"]["OutputLocation"]
+    assert results == "s3://madrugada-test-query-results/athena/"
+    redshift = session.client("redshift-serverless")
+    namespace = redshift.get_namespace(namespaceName="madrugada")["namespace"]
+    assert namespace["dbName"] == "dev"
+
+
+def test_deploying_again_changes_nothing(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    told: list[str] = []
+    before = session.client("s3").list_objects_v2(Bucket="madrugada-test-artifacts")["Contents"]
+    assert deploy(session, "madrugada", PARAMETERS, TEMPLATE, told.append) == deployed[0]
+    assert told == ["madrugada is up to date"]
+    after = session.client("s3").list_objects_v2(Bucket="madrugada-test-artifacts")["Contents"]
+    assert after == before
+
+
+def test_a_delivered_file_is_ingested(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    s3 = session.client("s3")
+    s3.put_object(
+        Bucket="madrugada-test-landing",
+        Key="orders/2026-01-05/sales_data.csv",
+        Body=b"id,product,quantity,price,date\n1,Laptop,1,1200.00,2024-01-01\n",
+    )
+    s3.get_waiter("object_exists").wait(
+        Bucket="madrugada-test-bronze",
+        Key="_manifests/orders/2026-01-05.json",
+        WaiterConfig={"Delay": 1, "MaxAttempts": 15},
+    )
+    manifest = s3.get_object(
+        Bucket="madrugada-test-bronze", Key="_manifests/orders/2026-01-05.json"
+    )
+    assert json.loads(manifest["Body"].read())["status"] == "complete"
+
+
+def test_new_code_is_deployed_alone(
+    session: Session,
+    deployed: tuple[dict[str, str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = command.lambda_artifact("ingest")
+    changed = Artifact("lambdas/ingest-changed.zip", real.data)
+    monkeypatch.setattr(command, "lambda_artifact", lambda name: changed)
+    told: list[str] = []
+    deploy(session, "madrugada", PARAMETERS, TEMPLATE, told.append)
+    assert [" ".join(line.split()) for line in told] == [
+        "uploaded s3://madrugada-test-artifacts/lambdas/ingest-changed.zip",
+        "UPDATE_COMPLETE Lambda::Function IngestFunction",
+        "UPDATE_COMPLETE CloudFormation::Stack madrugada",
+    ]
+
+
+def test_reports_and_alarms_can_be_read_from_the_queue(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    outputs, _ = deployed
+    sns, sqs = session.client("sns"), session.client("sqs")
+    sns.publish(TopicArn=outputs["ReportsTopicArn"], Subject="the night", Message="went well")
+    url = sqs.get_queue_url(QueueName=outputs["MessagesQueueName"])["QueueUrl"]
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    body = json.loads(message["Body"])
+    assert body["TopicArn"] == outputs["ReportsTopicArn"]
+    assert (body["Subject"], body["Message"]) == ("the night", "went well")
+
+
+def test_a_lost_event_raises_an_alarm(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    configuration = session.client("lambda").get_function_configuration(
+        FunctionName="madrugada-ingest"
+    )
+    assert configuration["DeadLetterConfig"]["TargetArn"] == deployed[0]["AlarmsTopicArn"]
+
+
+def test_a_failed_deployment_says_why_and_the_next_one_works(session: Session) -> None:
+    told: list[str] = []
+    stack = Stack(session.client("cloudformation"), "small", told.append)
+    bad = """
+Resources:
+  Good: {Type: AWS::SQS::Queue, Properties: {QueueName: small-good}}
+  Bad: {Type: AWS::SQS::Queue, DependsOn: Good, Properties: {QueueName: "no spaces"}}
+"""
+    with pytest.raises(DeploymentError, match=r"ROLLBACK_COMPLETE:\n  Bad: AWS::SQS::Queue Bad"):
+        stack.apply(bad, {})
+    assert stack.apply(bad.replace("no spaces", "small-bad"), {})
+    assert not stack.apply(bad.replace("no spaces", "small-bad"), {})
+
+
+def test_a_template_that_is_refused_says_why(session: Session) -> None:
+    stack = Stack(session.client("cloudformation"), "refused", print)
+    with pytest.raises(DeploymentError, match=r"AWS::EC2::Instance"):
+        stack.apply("Resources: {A: {Type: AWS::EC2::Instance}}", {})
+    with pytest.raises(DeploymentError, match="52000 bytes; CloudFormation takes at most 51200"):
+        stack.apply("x" * 52_000, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no parameters file"),
+        ("{", "is no JSON"),
+        ("[]", "expected an object of text values"),
+        ('{"Prefix": 1}', "expected an object of text values"),
+        ("{}", "the parameter Prefix is missing"),
+        ('{"Prefix": "p", "LambdaCodeKey": "k"}', "LambdaCodeKey is found by the deployment"),
+    ],
+)
+def test_bad_parameter_files(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "parameters.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DeploymentError, match=message) as caught:
+        read_parameters(path)
+    assert str(path) in str(caught.value)
+
+
+def test_no_server_is_said_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    started = time.monotonic()
+    assert command.main([]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("deployment failed: Could not connect to the endpoint URL")
+    assert "Is it running" in error
+    assert time.monotonic() - started < 30
