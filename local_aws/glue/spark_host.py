@@ -59,6 +59,16 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+_PATIENT_COMPILER = (
+    "-XX:Tier4InvocationThreshold=30000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=60000",
+    "-XX:Tier4BackEdgeThreshold=200000",
+)
+"""The optimising compiler waits for code that is really hot: a small job takes two thirds of the
+processor time that it takes with Java's own thresholds, a large one no more."""
+
+
 class SparkUnavailable(Exception):
     """No JVM could be had; the message says why and what to do."""
 
@@ -364,6 +374,7 @@ class Jvm:
             "-XX:MinHeapFreeRatio=10",
             "-XX:MaxHeapFreeRatio=20",
             "-XX:+ExitOnOutOfMemoryError",
+            *_PATIENT_COMPILER,
             "-XX:+IgnoreUnrecognizedVMOptions",
             *(f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED),
             *(f"-D{name}={value}" for name, value in properties.items()),
@@ -577,7 +588,7 @@ class SparkHost:
             self._changed.notify_all()
         if usable:
             threading.Timer(2.0, self._shrink, args=(jvm,)).start()
-        elif not self.stopped:
+        else:
             threading.Thread(target=self.warm, daemon=True).start()
 
     def _shrink(self, jvm: Jvm) -> None:
@@ -612,7 +623,7 @@ class SparkHost:
         """Start a JVM and a Python process ahead of the first run; returns when they are ready."""
         self.keep_process_ready()
         with self._changed:
-            if self.stopped or self._idle or self._busy or self._starting:
+            if self.stopped or self._waiting or self._idle or self._busy or self._starting:
                 return
             self._starting += 1
         try:
@@ -620,7 +631,8 @@ class SparkHost:
         except (SparkUnavailable, Cancelled) as error:
             log.warning("Spark was not started ahead: %s", error)
             return
-        self._rehearse(jvm)
+        if not self._waiting:
+            self._rehearse(jvm)
         self.release(jvm)
 
     def _rehearse(self, jvm: Jvm) -> None:
@@ -641,11 +653,13 @@ class SparkHost:
             unheard,
             unheard,
         )
-        if not process.wait(60):
-            log.warning("the rehearsal of Spark took longer than a minute")
+        deadline = time.monotonic() + 120
+        while not process.wait(0.2):
+            if self.stopped or time.monotonic() > deadline:
+                break
         code, error = process.finish()
-        if code:
-            log.warning("the rehearsal of Spark failed: %s", error)
+        if code and not self.stopped:
+            log.warning("the rehearsal of Spark did not end well: %s", error or code)
         jvm.runs = 0
         self.keep_process_ready()
 
