@@ -34,7 +34,6 @@ from madrugada_spark.catalog import (
 from madrugada_spark.contract import Dataset, JobError, read_contracts
 from madrugada_spark.delivered import (
     COLUMN,
-    DUPLICATE_KEY,
     LINE,
     RAW,
     REASON,
@@ -42,7 +41,6 @@ from madrugada_spark.delivered import (
     accepted,
     checked_rows,
     duplicates,
-    null_if_empty,
     numbered_lines,
     rejected,
 )
@@ -91,13 +89,13 @@ def as_quarantine(
     """Rejected rows (`_line`, `_raw`, `_rule`, `_column`, `_reason`) as the quarantine has them."""
     return rows.select(
         F.lit(dataset).alias("dataset"),
-        F.lit(delivery_date).cast("date").alias("ingest_date"),
+        F.lit(delivery_date).alias("ingest_date"),
         F.lit(source_file).alias("source_file"),
         F.col(LINE).alias("line_number"),
         F.col(RAW).alias("raw"),
         F.col(RULE).alias("rule"),
         F.col(REASON).alias("reason"),
-        null_if_empty(F.col(COLUMN)).alias("column_name"),
+        F.col(COLUMN).alias("column_name"),
     )
 
 
@@ -137,7 +135,8 @@ class SilverRun:
         )
         size_for(self.spark, size)
         for dataset in self.datasets:
-            lines = numbered_lines(self.spark, self.files[dataset.name].uri)
+            file = self.files[dataset.name]
+            lines = numbered_lines(self.spark, file.uri, file.bytes)
             self.rows[dataset.name] = checked_rows(lines, dataset)
         reports = self._write_all()
         report = {
@@ -159,116 +158,133 @@ class SilverRun:
         return f"s3://{self.options.silver_bucket}/{table}/{self.options.version}/"
 
     def _write_all(self) -> dict[str, Any]:
-        """Writes every table, each after those it refers to, and the quarantine beside them."""
-        with ThreadPoolExecutor(max_workers=len(self.datasets) + 1) as pool:
+        """Writes every table and the quarantine, counts what was written, and checks the sums."""
+        with ThreadPoolExecutor(max_workers=len(self.datasets) + 2) as pool:
             quarantine = pool.submit(self._write_rejected)
-            tables: dict[str, Future[dict[str, Any]]] = {}
+            before = pool.submit(self._count_published)
+            tables: dict[str, Future[float]] = {}
             for dataset in self.datasets:
+                # A table is written after those it refers to, and looks its references up there.
                 waits = [
                     tables[rule.parameters["dataset"]]
                     for rule in dataset.references
                     if rule.parameters["dataset"] in tables
                 ]
                 tables[dataset.name] = pool.submit(self._write_table, dataset, waits)
-            reports = {name: future.result() for name, future in tables.items()}
-            quarantined = quarantine.result()
-        uncounted = {}
+            seconds = {name: future.result() for name, future in tables.items()}
+            quarantine.result()
+        written, quarantined = self._count_written()
+        reports = {}
         for dataset in self.datasets:
-            report, rules = reports[dataset.name], quarantined[dataset.name]
-            report["superseded"] = self._superseded(dataset)
-            kept = report.pop("of_this_date") + report["superseded"]
-            report["kept"] = kept
-            missing = report["delivered"] - kept - sum(rules.values())
-            if missing:
-                uncounted[dataset.name] = missing
-        if uncounted:
-            doubles = self._write_duplicates([d for d in self.datasets if d.name in uncounted])
-            for name, count in doubles.items():
-                if count:
-                    quarantined[name][DUPLICATE_KEY] = count
-        for dataset in self.datasets:
-            report = reports[dataset.name]
-            report["quarantined"] = dict(sorted(quarantined[dataset.name].items()))
-            out = report["kept"] + sum(report["quarantined"].values())
-            if out != report["delivered"]:
-                raise JobError(
-                    f"{self.files[dataset.name].uri}: {report['delivered']} rows delivered, but "
-                    f"{report['kept']} kept and {sum(report['quarantined'].values())} quarantined"
-                )
-            report["updated"] = report.pop("before") - (report["rows"] - kept_in(report))
-            report["inserted"] = kept_in(report) - report["updated"]
+            name = dataset.name
+            base = self.published[name]
+            others = {day: n for day, n in before.result()[name].items() if day != self.day}
+            newer = any(day > self.day for day in others)
+            new_rows = sum(n for (is_new, _), n in written[name].items() if is_new)
+            rows = sum(written[name].values())
+            updated = sum(others.values()) - (rows - new_rows)
+            warned: Counter[str] = Counter()
+            for (is_new, warnings), n in written[name].items():
+                for rule in warnings.split(";") if is_new and warnings else ():
+                    warned[rule] += n
+            files, size = files_and_bytes(self.spark, self.location(name))
+            reports[name] = {
+                "delivered": self.files[name].rows,
+                "kept": new_rows + (self._count_superseded(dataset) if newer else 0),
+                "quarantined": dict(sorted(quarantined[name].items())),
+                "warned": dict(sorted(warned.items())),
+                "inserted": new_rows - updated,
+                "updated": updated,
+                "rows": rows,
+                "files": files,
+                "bytes": size,
+                "seconds": seconds[name],
+                "location": self.location(name),
+                "base_version": base.version if base is not None else "",
+            }
+        self._settle_duplicates(reports)
         return reports
 
-    def _write_table(self, dataset: Dataset, waits: list[Future[dict[str, Any]]]) -> dict[str, Any]:
+    def _settle_duplicates(self, reports: dict[str, Any]) -> None:
+        """Sends repeated keys to quarantine; then every delivered row must be accounted for.
+
+        Only the rows that are neither in the table nor in quarantine yet can be such, so datasets
+        that have none are not looked through again.
+        """
+
+        def unaccounted(dataset: Dataset) -> int:
+            report = reports[dataset.name]
+            out = report["kept"] + sum(report["quarantined"].values())
+            return int(report["delivered"] - out)
+
+        doubtful = [dataset for dataset in self.datasets if unaccounted(dataset)]
+        if doubtful:
+            self._write_duplicates(doubtful)
+            _, quarantined = self._count_written()
+            for dataset in doubtful:
+                counts = dict(sorted(quarantined[dataset.name].items()))
+                reports[dataset.name]["quarantined"] = counts
+        lost = [dataset for dataset in doubtful if unaccounted(dataset)]
+        if lost:
+            raise JobError(
+                "; ".join(
+                    f"{self.files[d.name].uri}: {reports[d.name]['delivered']} rows delivered, but "
+                    f"{reports[d.name]['kept']} kept and "
+                    f"{sum(reports[d.name]['quarantined'].values())} quarantined"
+                    for d in lost
+                )
+            )
+
+    def _write_table(self, dataset: Dataset, waits: list[Future[float]]) -> float:
         for future in waits:
             future.result()
         started = time.time()
         base = self.published[dataset.name]
-        before = None if base is None else base.read(self.spark)
-        table = merged(accepted(self.rows[dataset.name]), before, dataset, self.day)
+        published = None if base is None else base.read(self.spark)
+        table = merged(accepted(self.rows[dataset.name]), published, dataset, self.day)
         table = with_reference_warnings(table, dataset, self._targets(dataset))
-        location = self.location(dataset.name)
         size = self.files[dataset.name].bytes
         if base is not None:
-            size += files_and_bytes(self.spark, base.location)[1] * 4
-        write_parquet(table, location, output_files(size))
-        is_new = (F.col(INGEST_DATE) == F.lit(self.day)).alias("is_new")
-        written = self._read(dataset)
-        groups = written.groupBy(is_new, "warnings").count().collect()
-        warned: Counter[str] = Counter()
-        for group in groups:
-            for rule in (group["warnings"] or "").split(";"):
-                if rule and group["is_new"]:
-                    warned[rule] += group["count"]
-        kept_before = 0
-        if before is not None:
-            kept_before = before.where(F.col(INGEST_DATE) != F.lit(self.day)).count()
-        files, size = files_and_bytes(self.spark, location)
-        return {
-            "delivered": self.files[dataset.name].rows,
-            "of_this_date": sum(group["count"] for group in groups if group["is_new"]),
-            "before": kept_before,
-            "warned": dict(sorted(warned.items())),
-            "rows": sum(group["count"] for group in groups),
-            "files": files,
-            "bytes": size,
-            "location": location,
-            "base_version": base.version if base is not None else "",
-            "seconds": round(time.time() - started, 3),
-        }
+            size += 4 * files_and_bytes(self.spark, base.location)[1]
+        write_parquet(table, self.location(dataset.name), output_files(size))
+        return round(time.time() - started, 3)
 
-    def _read(self, dataset: Dataset) -> DataFrame:
+    def _read(self, name: str) -> DataFrame:
         """This run's own table, from the files just written."""
-        schema = ", ".join(f"`{name}` {kind}" for name, kind in dataset.glue_columns)
-        return self.spark.read.schema(schema).parquet(self.location(dataset.name))
+        columns = (
+            QUARANTINE_COLUMNS if name == QUARANTINE else self.contracts.datasets[name].glue_columns
+        )
+        schema = ", ".join(f"`{column}` {kind}" for column, kind in columns)
+        return self.spark.read.schema(schema).parquet(self.location(name))
 
     def _targets(self, dataset: Dataset) -> dict[str, DataFrame]:
         targets = {}
         for rule in dataset.references:
             name = rule.parameters["dataset"]
             if name in self.rows:
-                targets[name] = self._read(self.contracts.datasets[name])
+                targets[name] = self._read(name)
             elif (published := self.published[name]) is not None:
                 targets[name] = published.read(self.spark)
         return targets
 
-    def _write_rejected(self) -> dict[str, Counter[str]]:
+    def _write_rejected(self) -> None:
         """Writes the quarantine: other nights' rows as they were, and this night's."""
         parts = [
-            as_quarantine(rejected(rows), name, self.day, self.files[name].file_name)
-            for name, rows in self.rows.items()
+            as_quarantine(
+                rejected(self.rows[dataset.name], dataset),
+                dataset.name,
+                self.day,
+                self.files[dataset.name].file_name,
+            )
+            for dataset in self.datasets
         ]
         base = self.published[QUARANTINE]
         if base is not None:
-            mine = (F.col("ingest_date") == F.lit(self.day)) & F.col("dataset").isin(
-                list(self.rows)
-            )
+            mine = F.col("dataset").isin(list(self.rows)) & (F.col("ingest_date") == self.day)
             parts.append(base.read(self.spark).where(~mine))
-        location = self.location(QUARANTINE)
-        write_parquet(reduce(DataFrame.unionByName, parts), location, 1)
-        return self._count_quarantined()
+        write_parquet(reduce(DataFrame.unionByName, parts), self.location(QUARANTINE), 1)
 
-    def _write_duplicates(self, datasets: list[Dataset]) -> dict[str, int]:
+    def _write_duplicates(self, datasets: list[Dataset]) -> None:
         parts = [
             as_quarantine(
                 duplicates(self.rows[dataset.name], dataset),
@@ -278,38 +294,64 @@ class SilverRun:
             )
             for dataset in datasets
         ]
-        location = self.location(QUARANTINE)
-        write_parquet(reduce(DataFrame.unionByName, parts), location, 1, append=True)
-        counts = self._count_quarantined()
-        return {dataset.name: counts[dataset.name][DUPLICATE_KEY] for dataset in datasets}
+        everything = reduce(DataFrame.unionByName, parts)
+        write_parquet(everything, self.location(QUARANTINE), 1, append=True)
 
-    def _count_quarantined(self) -> dict[str, Counter[str]]:
-        """What the written quarantine holds of this night, by dataset and rule."""
-        schema = ", ".join(f"`{name}` {kind}" for name, kind in QUARANTINE_COLUMNS)
-        groups = (
-            self.spark.read.schema(schema)
-            .parquet(self.location(QUARANTINE))
-            .where(F.col("ingest_date") == F.lit(self.day))
-            .groupBy("dataset", "rule")
-            .count()
-            .collect()
-        )
-        counts: dict[str, Counter[str]] = {name: Counter() for name in self.rows}
-        for group in groups:
-            if group["dataset"] in counts:
-                counts[group["dataset"]][group["rule"]] = group["count"]
+    def _count_published(self) -> dict[str, dict[date, int]]:
+        """Rows by ingest_date of each published table that this run merges into."""
+        counts: dict[str, dict[date, int]] = {name: {} for name in self.rows}
+        parts = [
+            base.read(self.spark).select(F.lit(name).alias("dataset"), INGEST_DATE)
+            for name in self.rows
+            if (base := self.published[name]) is not None
+        ]
+        if parts:
+            together = reduce(DataFrame.union, parts)
+            for row in together.groupBy("dataset", INGEST_DATE).count().collect():
+                counts[row["dataset"]][row[INGEST_DATE]] = row["count"]
         return counts
 
-    def _superseded(self, dataset: Dataset) -> int:
+    def _count_written(
+        self,
+    ) -> tuple[dict[str, dict[tuple[bool, str | None], int]], dict[str, Counter[str]]]:
+        """What the files just written hold, in one look over all of them.
+
+        :returns: by dataset the rows of the table, by whether they are of this delivery and by
+            their warnings; and this delivery's quarantined rows, by rule.
+        """
+        is_new = F.col("ingest_date") == self.day
+        parts = [
+            self._read(name).select(
+                F.lit(name).alias("dataset"),
+                F.lit(True).alias("kept"),
+                is_new.alias("is_new"),
+                F.col("warnings").alias("label"),
+            )
+            for name in self.rows
+        ]
+        parts.append(
+            self._read(QUARANTINE)
+            .where(is_new)
+            .select("dataset", F.lit(False), F.lit(True), "rule")
+        )
+        together = reduce(DataFrame.union, parts)
+        tables: dict[str, dict[tuple[bool, str | None], int]] = {n: {} for n in self.rows}
+        quarantined: dict[str, Counter[str]] = {n: Counter() for n in self.rows}
+        for row in together.groupBy("dataset", "kept", "is_new", "label").count().collect():
+            if row["kept"]:
+                tables[row["dataset"]][row["is_new"], row["label"]] = row["count"]
+            elif row["dataset"] in quarantined:
+                quarantined[row["dataset"]][row["label"]] = row["count"]
+        return tables, quarantined
+
+    def _count_superseded(self, dataset: Dataset) -> int:
         """Keys of this delivery that a newer delivery, already published, has too."""
         base = self.published[dataset.name]
         if base is None:
             return 0
-        newer = base.read(self.spark).where(F.col(INGEST_DATE) > F.lit(self.day))
-        if newer.limit(1).count() == 0:
-            return 0
+        newer = base.read(self.spark).where(F.col(INGEST_DATE) > self.day).select(*dataset.key)
         keys = accepted(self.rows[dataset.name]).select(*dataset.key).distinct()
-        return keys.join(newer.select(*dataset.key), list(dataset.key), "left_semi").count()
+        return keys.join(newer, list(dataset.key), "left_semi").count()
 
     def _stop_if_too_much_is_rejected(self, reports: dict[str, Any]) -> None:
         problems = []
@@ -361,11 +403,6 @@ class SilverRun:
             ],
         )
         print(f"silver of {report['delivery_date']} in {report['seconds']} s; report: {uri}")
-
-
-def kept_in(report: dict[str, Any]) -> int:
-    """Rows of this delivery that are in the table, those that a newer delivery has left out."""
-    return int(report["kept"] - report["superseded"])
 
 
 def main(argv: list[str]) -> None:

@@ -2,15 +2,16 @@
 
 A row of the file is a line; a quoted field cannot hold a line break. Nothing is dropped: a row that
 breaks a rule of severity `error` comes out with `_rule` set, and goes to quarantine.
+
+What a contract asks for is put into Spark SQL expressions as text, not into Column objects: those
+cost a call into the JVM for every operator, which on a small night is most of the job's time.
 """
 
 from __future__ import annotations
 
 import re
-from functools import reduce
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from madrugada_spark.contract import Column, Dataset, Rule
@@ -20,245 +21,254 @@ MALFORMED_ROW = "malformed_row"
 DUPLICATE_KEY = "duplicate_key"
 MOST_FIELDS = 2000
 SHOWN = 100
+# Spark never cuts a file that is not bigger than this (spark.sql.files.openCostInBytes).
+ONE_BLOCK = 4 << 20
 
 # Columns beside the contract's own, until rows are written.
-LINE, RAW, RULE, COLUMN, REASON, WARNINGS = (
-    "_line",
-    "_raw",
-    "_rule",
-    "_column",
-    "_reason",
-    "_warnings",
-)
-_CORRUPT = "_corrupt"
-_FIELDS = "_fields"
-_DATE_SHAPES = {"yyyy": "[0-9]{4}", "MM": "[0-9]{2}", "dd": "[0-9]{2}", "M": "[0-9]{1,2}"}
-_DATE_SHAPES["d"] = _DATE_SHAPES["M"]
+LINE, RAW, RULE, WARNINGS = "_line", "_raw", "_rule", "_warnings"
+COLUMN, REASON = "_column", "_reason"
+_DATE_SHAPES = {"yyyy": "[0-9]{4}", "MM": "[0-9]{2}", "dd": "[0-9]{2}"}
+_DATE_SHAPES |= {"M": "[0-9]{1,2}", "d": "[0-9]{1,2}"}
 
 
-def numbered_lines(spark: SparkSession, uri: str) -> DataFrame:
+def numbered_lines(spark: SparkSession, uri: str, size: int) -> DataFrame:
     """The lines of one file: `_line` (bigint, from 1) and `_raw` (string, without CR).
 
     Line numbers are exact however many tasks read the file: lines are numbered within each block,
     and for a file of more than one block the lines of each block are counted first.
+
+    :param size: bytes of the file.
     """
-    lines = (
-        spark.read.option("lineSep", "\n")
-        .text(uri)
-        .select(
-            F.col("value"),
-            F.monotonically_increasing_id().alias("position"),
-            F.col("_metadata.file_block_start").alias("block"),
-        )
+    lines = spark.read.option("lineSep", "\n").text(uri)
+    raw = f"trim(trailing '\r' from value) as {RAW}"
+    if size <= ONE_BLOCK:
+        return lines.selectExpr(f"monotonically_increasing_id() + 1 as {LINE}", raw)
+    lines = lines.selectExpr(
+        "value",
+        "monotonically_increasing_id() as position",
+        "_metadata.file_block_start as block",
     )
-    raw = F.expr("trim(trailing '\r' from value)").alias(RAW)
-    if lines.rdd.getNumPartitions() <= 1:
-        return lines.select((F.col("position") + 1).alias(LINE), raw)
     blocks = (
         lines.groupBy("block")
         .agg(F.count("*").alias("lines"), F.min("position").alias("first"))
         .orderBy("block")
         .collect()
     )
-    offsets, before = [], 0
+    shifts, before = [], 0
     for block in blocks:
-        offsets.append((block["block"], before - block["first"] + 1))
+        shifts.append((block["block"], before - block["first"] + 1))
         before += block["lines"]
-    shift = spark.createDataFrame(offsets, "block bigint, shift bigint")
-    return lines.join(F.broadcast(shift), "block").select(
-        (F.col("position") + F.col("shift")).alias(LINE), raw
-    )
+    shift = spark.createDataFrame(shifts, "block bigint, shift bigint")
+    return lines.join(F.broadcast(shift), "block").selectExpr(f"position + shift as {LINE}", raw)
 
 
 def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
     """Parses and checks numbered lines, the header among them.
 
     :param lines: `_line`, `_raw`.
-    :returns: the contract's columns, typed; `_line`, `_raw`; `_rule`, `_column`, `_reason` of a row
-        that must go to quarantine, else null; `_warnings`, ids of broken `warn` rules joined with
-        `;`, else null. One row for each line after the header.
+    :returns: the contract's columns, typed; `_line`, `_raw`; `_rule`, the first `error` rule that
+        the row breaks, null when none; `_warnings`, ids of broken `warn` rules joined with `;`,
+        else null; and `_text_<column>`, what stood in the file. One row for each line after the
+        header.
     """
-    names = [f"_f{i}" for i in range(len(dataset.columns))]
-    schema = ", ".join(f"`{name}` string" for name in (*names, _CORRUPT))
-    separators = F.length("_raw") - F.length(F.translate("_raw", dataset.delimiter, ""))
-    fields = F.from_csv(
-        F.when(separators <= MOST_FIELDS, F.col(RAW)),
-        schema,
-        {
-            "sep": dataset.delimiter,
-            "mode": "PERMISSIVE",
-            "columnNameOfCorruptRecord": _CORRUPT,
-            "escape": '"',
-            "maxCharsPerColumn": "-1",
-        },
-    )
-    split = lines.where(F.col(LINE) > 1).select(LINE, RAW, fields.alias(_FIELDS))
-    texts = {
-        column.name: _text(F.col(f"{_FIELDS}.{name}"), column)
-        for name, column in zip(names, dataset.columns, strict=True)
+    fields = [f"f{i}" for i in range(len(dataset.columns))]
+    schema = ", ".join(f"{name} string" for name in (*fields, "corrupt"))
+    delimiter = _literal(dataset.delimiter)
+    options = {
+        "sep": dataset.delimiter,
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": "corrupt",
+        "escape": '"',
+        "maxCharsPerColumn": "-1",
     }
-    # Two steps, so that each text is taken from the line once and not for every rule again.
-    split = split.select(
+    pairs = ", ".join(_literal(part) for pair in options.items() for part in pair)
+    too_many = f"length({RAW}) - length(translate({RAW}, {delimiter}, '')) > {MOST_FIELDS}"
+    split = lines.where(f"{LINE} > 1").selectExpr(
         LINE,
         RAW,
-        (F.trim(F.translate(RAW, dataset.delimiter, "")) == "").alias("_empty"),
-        (F.col(_FIELDS).isNull() | F.col(f"{_FIELDS}.{_CORRUPT}").isNotNull()).alias("_malformed"),
-        *(text.alias(f"_text_{name}") for name, text in texts.items()),
+        f"from_csv(if({too_many}, null, {RAW}), '{schema}', map({pairs})) as _fields",
     )
-    typed = split.select(
-        "*", *(_typed(F.col(f"_text_{c.name}"), c).alias(c.name) for c in dataset.columns)
-    )
-    failures: list[tuple[str, str | None, SparkColumn, SparkColumn]] = [
-        (EMPTY_ROW, None, F.col("_empty"), F.lit("the line holds separators alone")),
-        (
-            MALFORMED_ROW,
-            None,
-            F.col("_malformed"),
-            F.concat(
-                F.lit(f"expected {len(names)} fields separated by {dataset.delimiter!r}, found "),
-                F.size(F.split(RAW, re.escape(dataset.delimiter), MOST_FIELDS)).cast("string"),
-            ),
+    # Steps of their own, so that each text is taken from the line once and not for every rule.
+    split = split.selectExpr(
+        LINE,
+        RAW,
+        f"trim(translate({RAW}, {delimiter}, '')) = '' as _empty",
+        "_fields is null or _fields.corrupt is not null as _malformed",
+        *(
+            f"{_text(f'_fields.{field}', column)} as {_text_of(column)}"
+            for field, column in zip(fields, dataset.columns, strict=True)
         ),
-    ]
-    whole = ~F.col("_empty") & ~F.col("_malformed")
+    )
+    typed = split.selectExpr("*", *(f"{_typed(c)} as {_name(c.name)}" for c in dataset.columns))
+    errors = [(EMPTY_ROW, "_empty"), (MALFORMED_ROW, "_malformed")]
+    warnings = []
     for rule in dataset.rules:
         if rule.severity == "error":
-            broken, reason = _broken(rule, dataset)
-            failures.append((rule.id, rule.column, whole & broken, reason))
-    warned = [
-        F.when(_broken(rule, dataset)[0], F.lit(rule.id))
-        for rule in dataset.rules
-        if rule.severity == "warn" and rule.kind != "reference"
-    ]
+            errors.append((rule.id, _broken(rule, dataset)))
+        elif rule.kind != "reference":
+            warnings.append(f"if({_broken(rule, dataset)}, {_literal(rule.id)}, null)")
+    cases = " ".join(f"when {test} then {_literal(rule)}" for rule, test in errors)
     # Whoever filters by `_rule` must not have the filter pushed below the projections, where Spark
     # would parse the line again for each column that a rule looks at; it never pushes a filter
     # through an expression that is not deterministic.
-    never = F.when(F.spark_partition_id() < 0, F.lit(""))
-    broken_rule = F.coalesce(*(F.when(test, F.lit(rule)) for rule, _, test, _ in failures), never)
-    return typed.select(
-        *dataset.column_names,
+    return typed.selectExpr(
+        *(_name(name) for name in dataset.column_names),
         LINE,
         RAW,
-        broken_rule.alias(RULE),
-        F.coalesce(*(F.when(test, F.lit(column or "")) for _, column, test, _ in failures)).alias(
-            COLUMN
-        ),
-        null_if_empty(
-            F.concat_ws("; ", *(F.when(test, reason) for _, _, test, reason in failures))
-        ).alias(REASON),
-        null_if_empty(F.concat_ws(";", *warned)).alias(WARNINGS),
+        f"case {cases} when spark_partition_id() < 0 then '' end as {RULE}",
+        f"nullif(concat_ws(';', {', '.join(warnings)}), '') as {WARNINGS}"
+        if warnings
+        else f"cast(null as string) as {WARNINGS}",
+        *(_text_of(column) for column in dataset.columns),
     )
 
 
 def accepted(rows: DataFrame) -> DataFrame:
     """The rows that broke no `error` rule; keys may still be there twice."""
-    return rows.where(F.col(RULE).isNull())
+    return rows.where(f"{RULE} is null")
 
 
-def rejected(rows: DataFrame) -> DataFrame:
+def rejected(rows: DataFrame, dataset: Dataset) -> DataFrame:
     """The rows that broke an `error` rule: `_line`, `_raw`, `_rule`, `_column`, `_reason`."""
-    return rows.where(F.col(RULE).isNotNull()).select(LINE, RAW, RULE, COLUMN, REASON)
+    delimiter = _literal(re.escape(dataset.delimiter))
+    found = f"size(split({RAW}, {delimiter}, {MOST_FIELDS}))"
+    fields = f"expected {len(dataset.columns)} fields separated by {dataset.delimiter!r}, found "
+    reasons = {
+        EMPTY_ROW: "'the line holds separators alone'",
+        MALFORMED_ROW: f"concat({_literal(fields)}, {found})",
+    }
+    columns = {}
+    for rule in dataset.rules:
+        if rule.severity == "error":
+            reasons[rule.id] = _reason(rule, dataset)
+            columns[rule.id] = rule.column or ",".join(rule.parameters["columns"])
+    reason = " ".join(f"when {_literal(rule)} then {text}" for rule, text in reasons.items())
+    column = " ".join(f"when {_literal(rule)} then {_literal(c)}" for rule, c in columns.items())
+    return rows.where(f"{RULE} is not null").selectExpr(
+        LINE,
+        RAW,
+        RULE,
+        f"case {RULE} {column} end as {COLUMN}",
+        f"case {RULE} {reason} end as {REASON}",
+    )
 
 
 def duplicates(rows: DataFrame, dataset: Dataset) -> DataFrame:
     """Accepted rows whose key comes again further down, in the shape of `rejected`."""
-    key = ", ".join(dataset.key)
-    last = F.max(LINE).over(Window.partitionBy(*dataset.key))
+    keys = ", ".join(_name(name) for name in dataset.key)
+    shown = ", ".join(f"cast({_name(name)} as string)" for name in dataset.key)
     return (
         accepted(rows)
-        .select(LINE, RAW, *dataset.key, last.alias("_last"))
-        .where(F.col(LINE) < F.col("_last"))
-        .select(
+        .selectExpr("*", f"max({LINE}) over (partition by {keys}) as _last")
+        .where(f"{LINE} < _last")
+        .selectExpr(
             LINE,
             RAW,
-            F.lit(DUPLICATE_KEY).alias(RULE),
-            F.lit(",".join(dataset.key)).alias(COLUMN),
-            F.concat(
-                F.lit(f"{key} "),
-                F.concat_ws(", ", *(F.col(name).cast("string") for name in dataset.key)),
-                F.lit(" is also in line "),
-                F.col("_last").cast("string"),
-                F.lit("; the last line counts"),
-            ).alias(REASON),
+            f"{_literal(DUPLICATE_KEY)} as {RULE}",
+            f"{_literal(','.join(dataset.key))} as {COLUMN}",
+            f"concat({_literal(', '.join(dataset.key) + ' ')}, concat_ws(', ', {shown}), "
+            f"' is also in line ', _last, '; the last line counts') as {REASON}",
         )
     )
 
 
-def null_if_empty(text: SparkColumn) -> SparkColumn:
-    return F.when(text != "", text)
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
-def _text(field: SparkColumn, column: Column) -> SparkColumn:
+def _name(column: str) -> str:
+    return f"`{column}`"
+
+
+def _text_of(column: Column) -> str:
+    return f"`_text_{column.name}`"
+
+
+def _text(field: str, column: Column) -> str:
     """A field's text, null when blank; blanks around it stay only in strings."""
-    trimmed = F.trim(field)
-    return F.when(trimmed != "", field if column.type == "string" else trimmed)
+    if column.type == "string":
+        return f"if(trim({field}) = '', null, {field})"
+    return f"nullif(trim({field}), '')"
 
 
-def _typed(text: SparkColumn, column: Column) -> SparkColumn:
+def _typed(column: Column) -> str:
     """The value, null where the text is not exactly of the contract's type."""
-    kind = column.type
+    kind, text = column.type, _text_of(column)
     if kind == "string":
         return text
+    if kind == "boolean":
+        true, false = _literal(str(column.true_value)), _literal(str(column.false_value))
+        return f"case {text} when {true} then true when {false} then false end"
     if kind in ("int", "bigint"):
-        digits = 10 if kind == "int" else 19
-        return F.when(text.rlike(f"^[+-]?[0-9]{{1,{digits}}}$"), text.cast(kind))
-    if kind.startswith("decimal"):
+        shape = f"[+-]?[0-9]{{1,{10 if kind == 'int' else 19}}}"
+        value = f"cast({text} as {kind})"
+    elif kind.startswith("decimal"):
         precision, scale = (int(n) for n in re.findall(r"\d+", kind))
-        decimals = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
-        whole = f"[0-9]{{1,{max(1, precision - scale)}}}"
-        return F.when(text.rlike(f"^[+-]?{whole}{decimals}$"), text.cast(kind))
-    if kind == "date":
+        decimals = f"([.][0-9]{{1,{scale}}})?" if scale else ""
+        shape = f"[+-]?[0-9]{{1,{max(1, precision - scale)}}}{decimals}"
+        value = f"cast({text} as {kind})"
+    elif kind == "date":
         pattern = str(column.format)
         shape = re.sub("yyyy|MM|dd|M|d", lambda part: _DATE_SHAPES[part[0]], pattern)
-        return F.when(text.rlike(f"^{shape}$"), F.to_date(text, pattern))
-    if kind == "boolean":
-        true, false = F.lit(column.true_value), F.lit(column.false_value)
-        return F.when(text.eqNullSafe(true), F.lit(True)).when(text.eqNullSafe(false), F.lit(False))
-    raise AssertionError(f"no rule to type {kind}")
+        value = f"to_date({text}, '{pattern}')"
+    else:
+        raise AssertionError(f"no rule to type {kind}")
+    return f"if({text} rlike '^{shape}$', {value}, null)"
 
 
-def _wanted(column: Column) -> str:
-    if column.type == "date":
-        return f"a date as {column.format}"
-    if column.type == "boolean":
-        return f"{column.true_value} or {column.false_value}"
-    return column.type
-
-
-def _broken(rule: Rule, dataset: Dataset) -> tuple[SparkColumn, SparkColumn]:
-    """When a rule is broken (never null), and the sentence that says so."""
+def _broken(rule: Rule, dataset: Dataset) -> str:
+    """When a row breaks a rule; null counts as not broken."""
     if rule.kind == "product_maximum":
-        product = reduce(lambda a, b: a * b, (F.col(name) for name in rule.parameters["columns"]))
-        test = product > F.lit(rule.parameters["value"]).cast("decimal(38,2)")
-        names = " * ".join(rule.parameters["columns"])
-        reason = F.lit(f"{names} is more than {rule.parameters['value']}")
-        return F.coalesce(test, F.lit(False)), reason
+        product = " * ".join(_name(name) for name in rule.parameters["columns"])
+        return f"{product} > {_number(rule)}"
     column = dataset.column(str(rule.column))
-    text, value = F.col(f"_text_{column.name}"), F.col(column.name)
-    shown = F.concat(F.lit(f"{column.name} is '"), F.substring(text, 1, SHOWN), F.lit("'"))
+    text, value = _text_of(column), _name(column.name)
     if rule.kind == "required":
-        return text.isNull(), F.lit(f"{column.name} is empty, expected {_wanted(column)}")
+        return f"{text} is null"
     if rule.kind == "type":
-        expected = F.lit(f", expected {_wanted(column)}")
-        return text.isNotNull() & value.isNull(), F.concat(shown, expected)
+        return f"{text} is not null and {value} is null"
     if rule.kind == "max_bytes":
-        size = F.octet_length(text)
-        most = rule.parameters["value"]
-        return F.coalesce(size > most, F.lit(False)), F.concat(
-            F.lit(f"{column.name} has "),
-            size.cast("string"),
-            F.lit(f" bytes in UTF-8, expected at most {most}"),
-        )
+        return f"octet_length({text}) > {int(rule.parameters['value'])}"
     if rule.kind in ("minimum", "maximum"):
-        limit = F.lit(rule.parameters["value"]).cast(
-            "decimal(38,6)" if column.type != "date" else "date"
-        )
-        test = value < limit if rule.kind == "minimum" else value > limit
-        bound = "at least" if rule.kind == "minimum" else "at most"
-        expected = F.lit(f", expected {bound} {rule.parameters['value']}")
-        return F.coalesce(test, F.lit(False)), F.concat(shown, expected)
+        sign = "<" if rule.kind == "minimum" else ">"
+        limit = f"date'{rule.parameters['value']}'" if column.type == "date" else _number(rule)
+        return f"{value} {sign} {limit}"
     if rule.kind == "allowed":
-        values = rule.parameters["values"]
-        expected = F.lit(f", expected one of {', '.join(values)}")
-        return F.coalesce(~text.isin(values), F.lit(False)), F.concat(shown, expected)
+        values = ", ".join(_literal(v) for v in rule.parameters["values"])
+        return f"{text} not in ({values})"
     raise AssertionError(f"rule {rule.id}: no such kind: {rule.kind}")
+
+
+def _number(rule: Rule) -> str:
+    return f"cast({_literal(rule.parameters['value'])} as decimal(38,6))"
+
+
+def _reason(rule: Rule, dataset: Dataset) -> str:
+    """The sentence that says how a row breaks a rule, as an expression."""
+    if rule.kind == "product_maximum":
+        names = " * ".join(rule.parameters["columns"])
+        return _literal(f"{names} is more than {rule.parameters['value']}")
+    column = dataset.column(str(rule.column))
+    wanted = column.type
+    if column.type == "date":
+        wanted = f"a date as {column.format}"
+    elif column.type == "boolean":
+        wanted = f"{column.true_value} or {column.false_value}"
+    if rule.kind == "required":
+        return _literal(f"{column.name} is empty, expected {wanted}")
+    if rule.kind == "max_bytes":
+        size, most = f"octet_length({_text_of(column)})", rule.parameters["value"]
+        tail = f" bytes in UTF-8, expected at most {most}"
+        return f"concat({_literal(f'{column.name} has ')}, {size}, {_literal(tail)})"
+    expected = {
+        "type": lambda: wanted,
+        "minimum": lambda: f"at least {rule.parameters['value']}",
+        "maximum": lambda: f"at most {rule.parameters['value']}",
+        "allowed": lambda: f"one of {', '.join(rule.parameters['values'])}",
+    }[rule.kind]()
+    opening = _literal(f"{column.name} is '")
+    return (
+        f"concat({opening}, substring({_text_of(column)}, 1, {SHOWN}), "
+        f"{_literal(chr(39) + ', expected ' + expected)})"
+    )

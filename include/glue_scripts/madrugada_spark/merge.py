@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 from madrugada_spark.contract import Dataset
-from madrugada_spark.delivered import LINE, WARNINGS, null_if_empty
+from madrugada_spark.delivered import LINE, WARNINGS
 
 INGEST_DATE = "ingest_date"
 
@@ -29,30 +27,32 @@ def merged(
         `ingest_date` are of an earlier run of this delivery and are replaced.
     :returns: the contract's columns, `ingest_date`, `warnings`; each key once.
     """
-    names = dataset.column_names
-    delivered = rows.select(
-        *names,
-        F.lit(delivery_date).cast("date").alias(INGEST_DATE),
-        F.col(WARNINGS).alias("warnings"),
+    columns = [f"`{name}`" for name in dataset.column_names]
+    delivered = rows.selectExpr(
+        *columns,
+        f"date'{delivery_date}' as {INGEST_DATE}",
+        f"{WARNINGS} as warnings",
         LINE,
     )
     if published is not None:
-        earlier = _with_contract_columns(published, dataset).where(
-            F.col(INGEST_DATE) != F.lit(delivery_date).cast("date")
+        there = set(published.columns)
+        earlier = published.where(f"{INGEST_DATE} <> date'{delivery_date}'").selectExpr(
+            # A table written under an older contract may lack a column.
+            *(
+                f"cast({f'`{c.name}`' if c.name in there else 'null'} as {c.type}) as `{c.name}`"
+                for c in dataset.columns
+            ),
+            INGEST_DATE,
+            f"{_own_warnings(dataset)} as warnings",
+            f"0L as {LINE}",
         )
-        delivered = delivered.unionByName(
-            earlier.select(
-                *names,
-                INGEST_DATE,
-                _without_references(dataset).alias("warnings"),
-                F.lit(0).cast("bigint").alias(LINE),
-            )
-        )
-    newest = Window.partitionBy(*dataset.key).orderBy(F.desc(INGEST_DATE), F.desc(LINE))
+        delivered = delivered.union(earlier)
+    keys = ", ".join(f"`{name}`" for name in dataset.key)
+    newest = f"row_number() over (partition by {keys} order by {INGEST_DATE} desc, {LINE} desc)"
     return (
-        delivered.withColumn("_newest", F.row_number().over(newest))
-        .where(F.col("_newest") == 1)
-        .select(*names, INGEST_DATE, "warnings")
+        delivered.selectExpr("*", f"{newest} as _newest")
+        .where("_newest = 1")
+        .selectExpr(*columns, INGEST_DATE, "warnings")
     )
 
 
@@ -67,38 +67,28 @@ def with_reference_warnings(
     :param targets: silver tables by name, each with its key once; a table that is not there yet is
         left out, and every reference to it is flagged.
     """
+    if not dataset.references:
+        return table
     flags = []
     for number, rule in enumerate(dataset.references):
-        dataset_name, to = rule.parameters["dataset"], rule.parameters["to"]
-        own = F.col(str(rule.column))
-        target = targets.get(dataset_name)
-        if target is None:
-            flags.append(F.when(own.isNotNull(), F.lit(rule.id)))
-            continue
-        found = f"_found_{number}"
-        keys = target.select(F.col(to).alias(found))
-        table = table.join(keys, own == F.col(found), "left")
-        flags.append(F.when(own.isNotNull() & F.col(found).isNull(), F.lit(rule.id)))
-    warnings = null_if_empty(F.concat_ws(";", F.col("warnings"), *flags))
-    return table.select(*dataset.column_names, INGEST_DATE, warnings.alias("warnings"))
-
-
-def _with_contract_columns(published: DataFrame, dataset: Dataset) -> DataFrame:
-    """A table written under an older contract, with the columns it lacks as null."""
-    there = set(published.columns)
-    return published.select(
-        *(
-            (F.col(c.name) if c.name in there else F.lit(None)).cast(c.type).alias(c.name)
-            for c in dataset.columns
-        ),
+        test = f"`{rule.column}` is not null"
+        target = targets.get(rule.parameters["dataset"])
+        if target is not None:
+            found = f"_found_{number}"
+            keys = target.selectExpr(f"`{rule.parameters['to']}` as {found}")
+            table = table.join(keys, table[str(rule.column)] == keys[found], "left")
+            test += f" and {found} is null"
+        flags.append(f"if({test}, '{rule.id}', null)")
+    return table.selectExpr(
+        *(f"`{name}`" for name in dataset.column_names),
         INGEST_DATE,
-        "warnings",
+        f"nullif(concat_ws(';', warnings, {', '.join(flags)}), '') as warnings",
     )
 
 
-def _without_references(dataset: Dataset) -> SparkColumn:
-    ids = [rule.id for rule in dataset.references]
-    if not ids:
-        return F.col("warnings")
-    kept = F.array_except(F.split("warnings", ";"), F.array(*(F.lit(i) for i in ids)))
-    return null_if_empty(F.array_join(kept, ";"))
+def _own_warnings(dataset: Dataset) -> str:
+    """The warnings of a row by itself, those of references taken out."""
+    if not dataset.references:
+        return "warnings"
+    ids = ", ".join(f"'{rule.id}'" for rule in dataset.references)
+    return f"nullif(array_join(array_except(split(warnings, ';'), array({ids})), ';'), '')"

@@ -18,6 +18,8 @@ SETTINGS = {
     "spark.sql.sources.fileCompressionFactor": "4.0",
     "spark.sql.autoBroadcastJoinThreshold": str(8 << 20),
     "spark.sql.parquet.mergeSchema": "false",
+    # A run compiles over 200 small classes; in a JVM that is kept warm the next run finds them.
+    "spark.sql.codegen.cache.maxEntries": "2000",
 }
 SMALL = 32 << 20
 BYTES_PER_SHUFFLE_PARTITION = 24 << 20
@@ -34,12 +36,14 @@ def spark_session(name: str, extra: Mapping[str, str] | None = None) -> SparkSes
 def size_for(spark: SparkSession, input_bytes: int) -> None:
     """Sets how finely shuffles are cut, from the bytes that the job reads.
 
-    Small nights take few tasks and no adaptive planning, which costs a Spark job for each stage;
-    big ones take partitions that fit in memory beside each other.
+    Small nights take few tasks, no adaptive planning, which costs a Spark job for each stage, and
+    no whole-stage code, which takes longer to compile than the rows take to be read. Big ones take
+    partitions that fit in memory beside each other.
     """
     small = input_bytes <= SMALL
     partitions = 1 if small else max(8, input_bytes // BYTES_PER_SHUFFLE_PARTITION)
     spark.conf.set("spark.sql.adaptive.enabled", "false" if small else "true")
+    spark.conf.set("spark.sql.codegen.wholeStage", "false" if small else "true")
     spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
 
 
