@@ -1,11 +1,13 @@
 -- Audit of silver's candidates, before they are published. Each row is one check, and holds when
 -- expected and actual are the same. What the job says it did stands against what Athena finds.
+-- Superseded rows are kept ones whose key a newer delivery, published already, has too.
 {%- set version = ti.xcom_pull(task_ids='build_silver') %}
 {%- set night = ti.xcom_pull(task_ids='plan_night') %}
 {%- set said = job_report('silver', version).datasets %}
 {%- set quarantine = 'madrugada_staging.' ~ candidate('silver', 'quarantine', version) %}
 with checks as (
 {%- for dataset, keys in night.datasets.items() %}
+    {%- set counts = said[dataset] %}
     {%- set table = 'madrugada_staging.' ~ candidate('silver', dataset, version) %}
     {%- if not loop.first %}
 
@@ -14,7 +16,7 @@ with checks as (
 
     select
         '{{ dataset }}: rows in bronze, as delivered' as name,
-        {{ said[dataset].delivered }} as expected,
+        {{ counts.delivered }} as expected,
         (select count(*) from madrugada_bronze.{{ dataset }}
          where ingest_date = '{{ night.delivery_date }}') as actual
 
@@ -22,19 +24,19 @@ with checks as (
 
     select
         '{{ dataset }}: delivered = kept + quarantined + superseded' as name,
-        {{ said[dataset].delivered }} as expected,
+        {{ counts.delivered }} as expected,
         (select count(*) from {{ table }}
          where ingest_date = date '{{ night.delivery_date }}')
         + (select count(*) from {{ quarantine }}
            where dataset = '{{ dataset }}'
            and ingest_date = date '{{ night.delivery_date }}')
-        + {{ said[dataset].superseded }} as actual
+        + {{ counts.kept - counts.inserted - counts.updated }} as actual
 
     union all
 
     select
         '{{ dataset }}: rows in the table' as name,
-        {{ said[dataset].rows }} as expected,
+        {{ counts.rows }} as expected,
         (select count(*) from {{ table }}) as actual
 
     union all
