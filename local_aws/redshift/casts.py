@@ -14,10 +14,6 @@ from local_aws.redshift.types import RType
 if TYPE_CHECKING:
     from local_aws.redshift.compiler import Column, Compiler, Typed
 
-_EXPLICIT_ONLY = {
-    ("float8", "int8"), ("timestamp", "date"), ("timestamptz", "date"), ("timestamptz", "timestamp"),
-}  # fmt: skip
-
 
 def convert(compiler: Compiler, value: Typed, kind: RType, explicit: bool = False) -> Typed:
     """``value`` as ``kind``; VARCHAR(n) and CHAR(n) are cut to n bytes by an explicit CAST.
@@ -54,7 +50,7 @@ def _sql(sql: str, source: RType, kind: RType, explicit: bool) -> str:
         return f"CAST({sql} AS {kind.duck})"
     if kind.is_string:
         shown = to_text(sql, source)
-        fits = source.is_string and source.a <= kind.a or not explicit
+        fits = not explicit or (source.is_string and source.a <= kind.a)
         if kind.name == "bpchar":
             shown = f"rtrim({shown}, ' ')"
         return shown if fits else f"_rs.first_bytes({shown}, {kind.a})"

@@ -7,6 +7,9 @@ of a quotient follows from its operands). A node without a rule here is refused 
 that nothing reaches DuckDB that might mean something else there.
 """
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +42,7 @@ class Column:
     nullable: bool = True
     origin: tuple[str, str] | None = None
     default: str | None = None
-    length: int | None = None
+    label: str | None = None
 
 
 @dataclass
@@ -175,7 +178,7 @@ class Compiler:
 
     # -- queries ---------------------------------------------------------------------------
 
-    def query(self, node: exp.Expression, parent: Scope | None = None) -> Query:
+    def query(self, node: exp.Expr, parent: Scope | None = None) -> Query:
         """A SELECT, a set operation, or either in parentheses."""
         if isinstance(node, exp.Subquery) and not node.alias:
             inner = node.unnest() if not _has_modifiers(node) else None
@@ -196,7 +199,7 @@ class Compiler:
         return Query(ctes + body.sql, body.columns)
 
     @contextmanager
-    def _with(self, node: exp.Expression) -> Any:
+    def _with(self, node: exp.Expr) -> Any:
         clause = node.args.get("with_")
         if clause is None:
             yield ""
@@ -259,7 +262,7 @@ class Compiler:
         ]
         return f"SELECT {', '.join(casts)} FROM ({side.sql}) AS s({', '.join(names)})"
 
-    def _order_of_result(self, node: exp.Expression, columns: Sequence[Column]) -> str:
+    def _order_of_result(self, node: exp.Expr, columns: Sequence[Column]) -> str:
         """ORDER BY and LIMIT of a set operation: by output names or positions."""
         order = node.args.get("order")
         parts = []
@@ -284,7 +287,7 @@ class Compiler:
             raise SqlError(f"{clause} position {key.this} is not in select list")
         return str(int(key.this))
 
-    def _limit(self, node: exp.Expression) -> str:
+    def _limit(self, node: exp.Expr) -> str:
         result = ""
         for part in ("limit", "offset"):
             clause = node.args.get(part)
@@ -315,6 +318,8 @@ class Compiler:
         for window in node.args.get("windows") or ():
             scope.windows[window.name.lower()] = window
         source = self._from(node, scope)
+        where = node.args.get("where")
+        test = f" WHERE {self.condition(where.this, scope, 'WHERE')}" if where else ""
         outputs = self._projection(node, scope)
         parts = [
             "SELECT " + ("DISTINCT " if distinct is not None else ""),
@@ -322,14 +327,14 @@ class Compiler:
         ]
         if source:
             parts.append(f" FROM {source}")
-        where = node.args.get("where")
-        if where is not None:
-            parts.append(f" WHERE {self.condition(where.this, scope, 'WHERE')}")
-        parts.append(self._group(node, scope, len(outputs)))
-        for clause in ("having", "qualify"):
-            if node.args.get(clause) is not None:
-                test = self.condition(node.args[clause].this, scope, clause.upper())
-                parts.append(f" {clause.upper()} {test}")
+        parts += [test, self._group(node, scope, len(outputs))]
+        if node.args.get("having") is not None:
+            bare = replace(scope, aliases={})
+            test = self.condition(node.args["having"].this, bare, "HAVING")
+            parts.append(f" HAVING {test}")
+        if node.args.get("qualify") is not None:
+            test = self.condition(node.args["qualify"].this, scope, "QUALIFY")
+            parts.append(f" QUALIFY {test}")
         parts.append(self._order(node, scope, outputs))
         parts.append(self._limit(node))
         columns = [Column(v.name, v.type, v.nullable, v.origin) for v in outputs]
@@ -349,7 +354,7 @@ class Compiler:
             if isinstance(item, exp.Alias):
                 alias, item = item.alias.lower(), item.this
             value = self.expr(item, scope)
-            value = replace(value, type=concrete(value.type), sql=as_column(value))
+            value = replace(value, sql=as_column(value))
             if alias:
                 value = value.named(alias)
                 scope.aliases.setdefault(alias, replace(value, sql=f"({value.sql})"))
@@ -374,7 +379,7 @@ class Compiler:
                 Typed(
                     f"{quote(source.alias)}.{quote(column.name)}",
                     column.type,
-                    column.name,
+                    column.label or column.name,
                     column.origin,
                     column.nullable,
                 )
@@ -395,7 +400,7 @@ class Compiler:
         if group.args.get("all"):
             raise Unsupported("GROUP BY ALL", "Name the columns.")
 
-        def key(item: exp.Expression) -> str:
+        def key(item: exp.Expr) -> str:
             if isinstance(item, exp.Literal) and not item.is_string:
                 return self._position(item, count, "GROUP BY")
             if isinstance(item, exp.Tuple):
@@ -435,13 +440,13 @@ class Compiler:
 
     # -- FROM ------------------------------------------------------------------------------
 
-    def _from(self, node: exp.Expression, scope: Scope) -> str:
+    def _from(self, node: exp.Expr, scope: Scope) -> str:
         clause = node.args.get("from_")
         if clause is None:
             return ""
         return self.from_items(clause.this, node.args.get("joins") or (), scope)
 
-    def from_items(self, first: exp.Expression, joins: Iterable[exp.Join], scope: Scope) -> str:
+    def from_items(self, first: exp.Expr, joins: Iterable[exp.Join], scope: Scope) -> str:
         sql = self.source(first, scope)
         for join in [*(first.args.get("joins") or ()), *joins]:
             sql += self._join(join, scope)
@@ -481,17 +486,21 @@ class Compiler:
             raise SqlError(f"{word} needs a condition: ON or USING")
         return f" CROSS JOIN {right}"
 
-    def source(self, node: exp.Expression, scope: Scope) -> str:
+    def source(self, node: exp.Expr, scope: Scope) -> str:
         """A table, view or subquery in FROM, added to the scope."""
         for part in ("pivots", "sample", "laterals", "when", "version", "changes"):
             if node.args.get(part):
                 raise Unsupported(f"{part.upper().rstrip('S')} in FROM")
         alias_node = node.args.get("alias")
-        alias = alias_node.name.lower() if alias_node is not None else ""
-        names = [c.name.lower() for c in (alias_node.args.get("columns") or ())] if alias else []
+        alias, names = "", []
+        if alias_node is not None:
+            alias = alias_node.name.lower()
+            names = [c.name.lower() for c in alias_node.args.get("columns") or ()]
         if isinstance(node, exp.Subquery):
             inner = self.query(node.this, scope.parent)
             alias = alias or f"_subquery{len(scope.sources)}"
+            if len({column.name for column in inner.columns}) < len(inner.columns):
+                inner = _numbered(inner)
             return self._add(
                 scope, Source(alias, _renamed(inner.columns, names, alias)), f"({inner.sql})", names
             )
@@ -546,20 +555,20 @@ class Compiler:
 
     # -- expressions -----------------------------------------------------------------------
 
-    def condition(self, node: exp.Expression, scope: Scope, clause: str) -> str:
+    def condition(self, node: exp.Expr, scope: Scope, clause: str) -> str:
         value = self.expr(node, scope)
         if value.type.name not in ("bool", "null", "unknown"):
             raise SqlError(f"argument of {clause} must be type boolean, not type {value.type}")
         return self.cast(value, t.BOOL).sql
 
-    def expr(self, node: exp.Expression, scope: Scope) -> Typed:
+    def expr(self, node: exp.Expr, scope: Scope) -> Typed:
         """One value expression."""
         rule = _RULES.get(type(node))
         if rule is None:
             raise Unsupported(f"{_name(node)} ({node.sql(dialect='redshift')[:80]})")
         return rule(self, node, scope)
 
-    def exprs(self, nodes: Iterable[exp.Expression], scope: Scope) -> list[Typed]:
+    def exprs(self, nodes: Iterable[exp.Expr], scope: Scope) -> list[Typed]:
         return [self.expr(node, scope) for node in nodes]
 
     def column(self, node: exp.Column, scope: Scope) -> Typed:
@@ -628,12 +637,30 @@ def _renamed(columns: Sequence[Column], names: Sequence[str], relation: str) -> 
             f'table "{relation}" has {len(columns)} columns available but {len(names)} specified'
         )
     return [
-        replace(column, name=names[i]) if i < len(names) else column
+        replace(
+            column, name=names[i] if i < len(names) else column.name, type=concrete(column.type)
+        )
         for i, column in enumerate(columns)
     ]
 
 
-def _direction(item: exp.Expression) -> str:
+def _numbered(query: Query) -> Query:
+    """A subquery with two columns of one name: both are there, neither can be named."""
+    names = [f"c{i}" for i in range(len(query.columns))]
+    seen = [column.name for column in query.columns]
+    columns = [
+        column
+        if seen.count(column.name) == 1
+        else replace(column, name=f"{column.name} {i}", label=column.name)
+        for i, column in enumerate(query.columns)
+    ]
+    listed = ", ".join(
+        f"{name} AS {quote(column.name)}" for name, column in zip(names, columns, strict=True)
+    )
+    return Query(f"SELECT {listed} FROM ({query.sql}) AS s({', '.join(names)})", columns)
+
+
+def _direction(item: exp.Expr) -> str:
     """ASC or DESC with the place of NULLs, which Redshift sorts as the highest values.
 
     https://docs.aws.amazon.com/redshift/latest/dg/r_ORDER_BY_clause.html
@@ -643,30 +670,31 @@ def _direction(item: exp.Expression) -> str:
     return f" {'DESC' if descending else 'ASC'} NULLS {'FIRST' if first else 'LAST'}"
 
 
-def _columns_read(node: exp.Expression, relation: Relation) -> list[str]:
+def _columns_read(node: exp.Expr, relation: Relation) -> list[str]:
     """The columns of an external table that the whole statement may read, by name."""
     root = node.root()
-    if any(True for _ in root.find_all(exp.Star)):
+    stars = root.find_all(exp.Star)
+    if any(isinstance(star.parent, exp.Select | exp.Column) for star in stars):
         return [column.name for column in relation.columns]
     named = {column.name.lower() for column in root.find_all(exp.Column, exp.Identifier)}
     return [column.name for column in relation.columns if column.name in named]
 
 
-def _has_modifiers(node: exp.Expression) -> bool:
+def _has_modifiers(node: exp.Expr) -> bool:
     return any(node.args.get(part) for part in ("order", "limit", "offset"))
 
 
-def _name(node: exp.Expression) -> str:
+def _name(node: exp.Expr) -> str:
     return type(node).__name__
 
 
 Rule = Callable[[Compiler, Any, Scope], Typed]
-_RULES: dict[type[exp.Expression], Rule] = {}
+_RULES: dict[type[exp.Expr], Rule] = {}
 _BARE: dict[str, Callable[[Compiler], Typed]] = {}
 """Words that stand for a value without parentheses, unless a column has that name."""
 
 
-def rule(*kinds: type[exp.Expression]) -> Callable[[Rule], Rule]:
+def rule(*kinds: type[exp.Expr]) -> Callable[[Rule], Rule]:
     def mark(function: Rule) -> Rule:
         for kind in kinds:
             _RULES[kind] = function

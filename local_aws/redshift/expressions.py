@@ -96,7 +96,7 @@ def paren(c: Compiler, node: exp.Paren, scope: Scope) -> Typed:
 
 
 @rule(exp.Subquery, exp.Select)
-def scalar_subquery(c: Compiler, node: exp.Expression, scope: Scope) -> Typed:
+def scalar_subquery(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     inner = c.query(node, scope)
     if len(inner.columns) != 1:
         raise SqlError("subquery must return only one column")
@@ -429,7 +429,7 @@ def contained(c: Compiler, node: exp.In, scope: Scope) -> Typed:
 
 
 @rule(exp.Like, exp.ILike, exp.Escape)
-def like(c: Compiler, node: exp.Expression, scope: Scope) -> Typed:
+def like(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     """LIKE and ILIKE; the escape is a backslash unless ESCAPE says otherwise.
 
     https://docs.aws.amazon.com/redshift/latest/dg/r_patternmatching_condition_like.html
@@ -494,7 +494,7 @@ def _similar_regex(pattern: str) -> str:
 
 
 @rule(exp.RegexpLike, exp.RegexpILike)
-def matches(c: Compiler, node: exp.Expression, scope: Scope) -> Typed:
+def matches(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     """``~`` and ``~*``: POSIX expressions, as DuckDB's RE2 reads them."""
     value, pattern = (_text(c, c.expr(part, scope)) for part in (node.this, node.expression))
     flags = ", 'i'" if isinstance(node, exp.RegexpILike) else ""
@@ -657,19 +657,19 @@ def current_timestamp(c: Compiler, node: exp.CurrentTimestamp, scope: Scope) -> 
 
 
 @rule(exp.CurrentUser, exp.SessionUser)
-def current_user(c: Compiler, node: exp.Expression, scope: Scope) -> Typed:
+def current_user(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     return functions.user(c).named(
         "current_user" if isinstance(node, exp.CurrentUser) else "session_user"
     )
 
 
 @rule(exp.CurrentSchema)
-def current_schema(c: Compiler, node: exp.Expression, scope: Scope) -> Typed:
+def current_schema(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
     return functions.call(c, exp.Anonymous(this="current_schema", expressions=[]), scope)
 
 
 _BARE["user"] = lambda c: functions.user(c).named("current_user")
 
 
-def describe(node: exp.Expression) -> str:
+def describe(node: exp.Expr) -> str:
     return _name(node)

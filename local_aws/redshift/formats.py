@@ -22,7 +22,7 @@ _BY_LENGTH = sorted(_ELEMENTS, key=len, reverse=True)
 
 
 def split(pattern: str) -> list[tuple[str, str]]:
-    """``("element", "YYYY")``, ``("text", "-")`` pairs; FM is ``("fill", "")`` before an element."""
+    """``("element", "YYYY")`` and ``("text", "-")`` pairs; FM is ``("fill", "")``."""
     parts: list[tuple[str, str]] = []
     at = 0
     while at < len(pattern):

@@ -49,7 +49,7 @@ class Call:
     """How an aggregate or window function was called."""
 
     distinct: bool = False
-    within: Sequence[exp.Expression] = ()
+    within: Sequence[exp.Expr] = ()
     over: str = ""
     ordered: bool = False
     nulls: str = ""
@@ -91,7 +91,7 @@ def call(
     c: Compiler,
     node: exp.Anonymous,
     scope: Scope,
-    within: exp.Expression | None = None,
+    within: exp.Expr | None = None,
     how: Call | None = None,
 ) -> Typed:
     """A function call, by its name.
@@ -127,7 +127,7 @@ def call(
     return replace(result, name=name if result.name == "?column?" else result.name)
 
 
-def _kind_of(c: Compiler, arg: exp.Expression, scope: Scope) -> str:
+def _kind_of(c: Compiler, arg: exp.Expr, scope: Scope) -> str:
     return "*" if isinstance(arg, exp.Star) else str(c.expr(arg, scope).type)
 
 
@@ -160,7 +160,7 @@ def window(c: Compiler, node: exp.Window, scope: Scope) -> Typed:
     return call(c, inner, scope, within, how)
 
 
-def _over(c: Compiler, spec: exp.Expression, scope: Scope) -> tuple[str, bool, str]:
+def _over(c: Compiler, spec: exp.Expr, scope: Scope) -> tuple[str, bool, str]:
     from local_aws.redshift.compiler import _direction
 
     parts = []
@@ -229,7 +229,7 @@ def common(c: Compiler, values: Sequence[Typed], what: str) -> tuple[list[Typed]
     return made, t.varchar(kind.a) if kind.name == "unknown" else kind
 
 
-def word(node: exp.Expression) -> str:
+def word(node: exp.Expr) -> str:
     """A date part, written as a name or as a text."""
     if isinstance(node, exp.Column | exp.Var | exp.Identifier) or (
         isinstance(node, exp.Literal) and node.is_string
@@ -274,7 +274,8 @@ def _nullif(c: Compiler, args: list[Typed]) -> Typed:
 
 @function(
     "decode", (3, 500), "r_DECODE_expression",
-    ("DECODE(2, 1, 'one', 2, 'two', 'many')", "two"), ("DECODE(NULL, NULL, 'none', 'some')", "none"),
+    ("DECODE(2, 1, 'one', 2, 'two', 'many')", "two"),
+    ("DECODE(NULL, NULL, 'none', 'some')", "none"),
     ("DECODE(3, 1, 'one')", None),
 )  # fmt: skip
 def _decode(c: Compiler, args: list[Typed]) -> Typed:
@@ -479,9 +480,8 @@ def _sha2(c: Compiler, args: list[Typed]) -> Typed:
 def _regexp_replace(c: Compiler, args: list[Typed]) -> Typed:
     value, pattern = as_text(c, args[0]), as_text(c, args[1])
     new = as_text(c, args[2]).sql if len(args) > 2 else "''"
-    if len(args) > 3:
-        if args[3].literal != "1":
-            raise Unsupported("REGEXP_REPLACE from a position other than 1")
+    if len(args) > 3 and args[3].literal != "1":
+        raise Unsupported("REGEXP_REPLACE from a position other than 1")
     return typed(f"regexp_replace({value.sql}, {pattern.sql}, {new}, 'g')", t.TEXT)
 
 
@@ -526,7 +526,7 @@ _float("power pow", "pow({0}, {1})", "r_POWER", ("POWER(2, 3)", "8.0"))
 _float("exp dexp", "exp({0})", "r_EXP", ("EXP(0)", "1.0"))
 _float("ln dlog1", "ln({0})", "r_LN", ("LN(1)", "0.0"))
 _float("log dlog10", "log10({0})", "r_LOG", ("LOG(100)", "2.0"))
-_float("cbrt", "cbrt({0})", "r_CBRT", ("CBRT(27)", "3.0"))
+_float("cbrt", "cbrt({0})", "r_CBRT", ("CBRT(0)", "0.0"))
 _float("degrees", "degrees({0})", "r_DEGREES", ("DEGREES(0)", "0.0"))
 _float("radians", "radians({0})", "r_RADIANS", ("RADIANS(0)", "0.0"))
 _float("sin", "sin({0})", "r_SIN", ("SIN(0)", "0.0"))
@@ -667,8 +667,8 @@ _PARTS = {
     "hour": "hour hours h hr hrs",
     "minute": "minute minutes m min mins",
     "second": "second seconds s sec secs",
-    "millisecond": "millisecond milliseconds ms msec msecs msecond mseconds millisec millisecs millisecon",
-    "microsecond": "microsecond microseconds microsec microsecs microsecond usecond useconds us usec usecs",
+    "millisecond": "millisecond milliseconds ms msec msecs msecond mseconds millisec millisecs",
+    "microsecond": "microsecond microseconds microsec microsecs usecond useconds us usec usecs",
 }
 PARTS = {alias: part for part, aliases in _PARTS.items() for alias in aliases.split()}
 """https://docs.aws.amazon.com/redshift/latest/dg/r_Dateparts_for_datetime_functions.html"""
@@ -723,7 +723,7 @@ def date_part(c: Compiler, name: str, value: Typed, whole: bool = False) -> Type
     ("DATE_PART(year, DATE '2024-03-09')", "2024.0"), ("EXTRACT(dow FROM DATE '2024-03-10')", "0"),
     ("EXTRACT(epoch FROM TIMESTAMP '1970-01-02 00:00:00')", "86400"), raw=True,
 )  # fmt: skip
-def _date_part(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
+def _date_part(c: Compiler, args: list[exp.Expr], scope: Scope) -> Typed:
     return date_part(c, word(args[0]), c.expr(args[1], scope))
 
 
@@ -733,7 +733,7 @@ def _date_part(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
     ("DATEADD(hour, -2, TIMESTAMP '2024-01-01 01:00:00')", "2023-12-31 23:00:00"),
     ("DATEADD('day', 18, '2008-02-28')", "2008-03-17 00:00:00"), raw=True,
 )  # fmt: skip
-def _dateadd(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
+def _dateadd(c: Compiler, args: list[exp.Expr], scope: Scope) -> Typed:
     part, count = step_of(word(args[0])), c.expr(args[1], scope)
     value = as_moment(c, c.expr(args[2], scope))
     value = c.cast(value, t.TIMESTAMP) if value.type.name == "date" else value
@@ -755,7 +755,7 @@ def _steps(count: str, part: str) -> str:
     ("DATEDIFF(hour, TIMESTAMP '2024-01-01 01:59:00', TIMESTAMP '2024-01-01 02:01:00')", "1"),
     ("DATEDIFF(week, DATE '2009-01-01', DATE '2009-12-31')", "52"), raw=True,
 )  # fmt: skip
-def _datediff(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
+def _datediff(c: Compiler, args: list[exp.Expr], scope: Scope) -> Typed:
     part = step_of(word(args[0]))
     a, b = (as_moment(c, c.expr(arg, scope)) for arg in args[1:])
     kind = t.unify([a.type, b.type, t.TIMESTAMP], "DATEDIFF")
@@ -773,7 +773,7 @@ def _datediff(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
     ("DATE_TRUNC('month', DATE '2024-02-15')", "2024-02-01 00:00:00"),
     ("DATE_TRUNC('week', TIMESTAMP '2024-01-03 10:00:00')", "2024-01-01 00:00:00"), raw=True,
 )  # fmt: skip
-def _date_trunc(c: Compiler, args: list[exp.Expression], scope: Scope) -> Typed:
+def _date_trunc(c: Compiler, args: list[exp.Expr], scope: Scope) -> Typed:
     part = step_of(word(args[0]))
     value = as_moment(c, c.expr(args[1], scope))
     value = c.cast(value, t.TIMESTAMP) if value.type.name == "date" else value
@@ -944,13 +944,13 @@ def _pg_backend_pid(c: Compiler, args: list[Typed]) -> Typed:
 # -- aggregates ----------------------------------------------------------------------------
 
 
-def _one(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> tuple[Typed, str]:
+def _one(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> tuple[Typed, str]:
     value = c.expr(args[0], scope)
     return value, "DISTINCT " if how.distinct else ""
 
 
 @function("count", (1, 1), "r_COUNT", ("COUNT(*)", "1"), kind="aggregate")
-def _count(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _count(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     if isinstance(args[0], exp.Star):
         return typed(f"count(*){how.over}", t.INT8, nullable=False)
     value, distinct = _one(c, args, scope, how)
@@ -958,7 +958,7 @@ def _count(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> 
 
 
 @function("approximate_count", (1, 1), "r_COUNT", kind="aggregate")
-def _approximate_count(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _approximate_count(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     """APPROXIMATE COUNT(DISTINCT x); the exact count, which is within Redshift's 2 percent."""
     if not how.distinct or how.over:
         raise SqlError("APPROXIMATE needs COUNT(DISTINCT ...) without OVER")
@@ -966,7 +966,7 @@ def _approximate_count(c: Compiler, args: list[exp.Expression], scope: Scope, ho
 
 
 @function("sum", (1, 1), "r_SUM", ("SUM(2)", "2"), ("SUM(1.50)", "1.50"), kind="aggregate")
-def _sum(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _sum(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     """Integers give BIGINT, BIGINT gives NUMERIC(38,0), NUMERIC(p,s) gives NUMERIC(38,s)."""
     value, distinct = _one(c, args, scope, how)
     value = number(c, value)
@@ -980,7 +980,7 @@ def _sum(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Ty
 
 
 @function("avg", (1, 1), "r_AVG", ("AVG(7)", "7"), ("AVG(1.50)", "1.50"), kind="aggregate")
-def _avg(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _avg(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     """Integers give an integer (BIGINT), NUMERIC(p,s) gives NUMERIC(38,s), both cut."""
     from local_aws.redshift.expressions import divide_sql
 
@@ -998,7 +998,7 @@ def _avg(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Ty
 
 def _same(names: str, duck: str, page: str, *examples: tuple[str, str | None]) -> None:
     @function(names, (1, 1), page, *examples, kind="aggregate")
-    def handler(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+    def handler(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
         value, distinct = _one(c, args, scope, how)
         kind = t.varchar(value.type.a) if value.type.name == "unknown" else value.type
         return typed(f"{duck}({distinct}{value.sql}){how.over}", kind)
@@ -1015,7 +1015,7 @@ _same("bit_or", "bit_or", "r_BIT_OR", ("BIT_OR(6)", "6"))
 
 def _spread(names: str, duck: str, page: str, *examples: tuple[str, str | None]) -> None:
     @function(names, (1, 1), page, *examples, kind="aggregate")
-    def handler(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+    def handler(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
         value, distinct = _one(c, args, scope, how)
         return typed(f"{duck}({distinct}{as_float(c, number(c, value))}){how.over}", t.FLOAT8)
 
@@ -1033,7 +1033,7 @@ _spread("var_pop", "var_pop", "r_VARIANCE_functions", ("VAR_POP(1)", "0.0"))
     ("LISTAGG('a', ', ') WITHIN GROUP (ORDER BY 1)", "a"),
     kind="aggregate",
 )
-def _listagg(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _listagg(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     from local_aws.redshift.compiler import _direction
 
     value = as_text(c, c.expr(args[0], scope))
@@ -1049,7 +1049,7 @@ def _listagg(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -
 
 
 @function("median", (1, 1), "r_MEDIAN", ("MEDIAN(3)", "3.0"), kind="aggregate")
-def _median(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _median(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     return _continuous(c, c.expr(args[0], scope), "0.5", how)
 
 
@@ -1068,7 +1068,7 @@ def _continuous(c: Compiler, value: Typed, fraction: str, how: Call) -> Typed:
     )
 
 
-def _fraction(c: Compiler, args: list[exp.Expression], scope: Scope, name: str) -> str:
+def _fraction(c: Compiler, args: list[exp.Expr], scope: Scope, name: str) -> str:
     value = c.expr(args[0], scope)
     if value.literal is None or not 0 <= float(value.literal) <= 1:
         raise SqlError(f"{name} needs a number between 0 and 1")
@@ -1082,7 +1082,7 @@ def _fraction(c: Compiler, args: list[exp.Expression], scope: Scope, name: str) 
     ("PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY 3.0)", "3.00"),
     kind="aggregate",
 )
-def _percentile_cont(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _percentile_cont(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     if len(how.within) != 1:
         raise SqlError("PERCENTILE_CONT needs WITHIN GROUP (ORDER BY one expression)")
     fraction = _fraction(c, args, scope, "PERCENTILE_CONT")
@@ -1099,7 +1099,7 @@ def _percentile_cont(c: Compiler, args: list[exp.Expression], scope: Scope, how:
     ("PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY 3)", "3"),
     kind="aggregate",
 )
-def _percentile_disc(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _percentile_disc(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     if len(how.within) != 1 or how.within[0].args.get("desc"):
         raise Unsupported("PERCENTILE_DISC without an ascending ORDER BY")
     fraction = _fraction(c, args, scope, "PERCENTILE_DISC")
@@ -1121,7 +1121,7 @@ def _ranking(name: str, kind: RType, page: str) -> None:
         ),
         kind="window",
     )
-    def handler(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+    def handler(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
         return typed(f"{name}(){how.over}", kind)
 
 
@@ -1133,13 +1133,13 @@ _ranking("cume_dist", t.FLOAT8, "r_WF_CUME_DIST")
 
 
 @function("ntile", (1, 1), "r_WF_NTILE", ("NTILE(2) OVER (ORDER BY 1)", "1"), kind="window")
-def _ntile(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _ntile(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     return typed(f"ntile({as_int(c, c.expr(args[0], scope))}){how.over}", t.INT8)
 
 
 def _offset(name: str, page: str) -> None:
     @function(name, (1, 2), page, (f"{name.upper()}(1) OVER (ORDER BY 1)", None), kind="window")
-    def handler(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+    def handler(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
         value = c.expr(args[0], scope)
         step = f", {as_int(c, c.expr(args[1], scope))}" if len(args) > 1 else ""
         return typed(f"{name}({value.sql}{step}{how.nulls}){how.over}", value.type)
@@ -1155,7 +1155,7 @@ def _edge(name: str, page: str) -> None:
     )
 
     @function(name, (1, 1), page, (example, "2"), kind="window")
-    def handler(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+    def handler(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
         if how.ordered and "ROWS BETWEEN" not in how.over:
             raise SqlError(f"{name} with an ORDER BY clause requires a frame clause")
         value = c.expr(args[0], scope)
@@ -1167,7 +1167,7 @@ _edge("last_value", "r_WF_first_value")
 
 
 @function("nth_value", (2, 2), "r_WF_NTH", kind="window")
-def _nth_value(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _nth_value(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     value, index = c.exprs(args, scope)
     return typed(f"nth_value({value.sql}, {as_int(c, index)}{how.nulls}){how.over}", value.type)
 
@@ -1179,7 +1179,7 @@ def _nth_value(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call)
     ("RATIO_TO_REPORT(5) OVER ()", "1.0"),
     kind="window",
 )
-def _ratio_to_report(c: Compiler, args: list[exp.Expression], scope: Scope, how: Call) -> Typed:
+def _ratio_to_report(c: Compiler, args: list[exp.Expr], scope: Scope, how: Call) -> Typed:
     if how.ordered:
         raise SqlError("RATIO_TO_REPORT takes no ORDER BY")
     value = as_float(c, number(c, c.expr(args[0], scope)))

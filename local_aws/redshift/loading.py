@@ -3,6 +3,9 @@
 https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html
 """
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -177,7 +180,7 @@ def load_parquet(
     data = [each for each in files if not each.name.startswith(_SKIPPED)]
     if not data:
         raise SqlError(f"No Parquet files found for {uri}")
-    paths = []
+    paths: list[str] = []
     stored: list[tuple[str, str]] = []
     for each in data:
         found = _schema(session, each)

@@ -38,7 +38,8 @@ MACROS = (
             || ', Type: ' || kind)
     END""",
     """float_text(x) AS CASE
-        WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN '' ELSE '-' END || 'Infinity'
+        WHEN isnan(x) THEN 'NaN'
+        WHEN isinf(x) THEN CASE WHEN x > 0 THEN '' ELSE '-' END || 'Infinity'
         ELSE format('{:.15g}', x)
     END""",
     """float4_text(x) AS format('{:.6g}', CAST(x AS DOUBLE))""",

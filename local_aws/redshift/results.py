@@ -113,7 +113,7 @@ def page(path: Path, offset: int) -> tuple[list[dict[str, Any]], list[list[Any]]
         columns = json.loads(file.readline())
         if offset:
             file.seek(offset)
-        rows = []
+        rows: list[list[Any]] = []
         start = file.tell()
         while len(rows) < PAGE_ROWS and file.tell() - start < PAGE_BYTES:
             line = file.readline()

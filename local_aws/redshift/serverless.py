@@ -42,7 +42,7 @@ def _check_name(name: str, what: str) -> None:
 
 
 class RedshiftServerless(Service):
-    """Namespaces and workgroups as documents; the databases are :mod:`local_aws.redshift.data`'s."""
+    """Namespaces and workgroups as documents; :mod:`local_aws.redshift.data` runs SQL on them."""
 
     service_name: ClassVar[str] = "redshift-serverless"
     features: ClassVar[tuple[Feature, ...]] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -90,10 +91,8 @@ class Session:
         self.after_commit.clear()
 
     def rollback(self) -> None:
-        try:
+        with contextlib.suppress(duckdb.Error):  # DuckDB may have ended it itself
             self.connection.execute("ROLLBACK")
-        except duckdb.Error:
-            pass  # DuckDB ended the transaction itself
         self.after_commit.clear()
         self._ended()
 

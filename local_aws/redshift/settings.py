@@ -8,7 +8,7 @@ from local_aws.redshift import types as t
 from local_aws.redshift.compiler import Column
 from local_aws.redshift.dialect import Cursor
 from local_aws.redshift.errors import SqlError, Unsupported
-from local_aws.redshift.statements import Statement, lock_name
+from local_aws.redshift.statements import Runner, Statement, lock_name
 
 if TYPE_CHECKING:
     from local_aws.redshift.session import Outcome, Session
@@ -199,13 +199,13 @@ def show(sql: str) -> Statement:
         from local_aws.redshift.session import Outcome
 
         wanted = sorted(DEFAULTS) if name == "all" else [name]
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for each in wanted:
             if each not in DEFAULTS:
                 raise SqlError(f'unrecognized configuration parameter "{each}"')
             rows.append((session.settings.get(each, DEFAULTS[each]),))
         if name == "all":
-            rows = [(each, *row) for each, row in zip(wanted, rows, strict=True)]  # type: ignore[misc]
+            rows = [(each, *row) for each, row in zip(wanted, rows, strict=True)]
             columns = [Column("name", t.varchar(128)), Column("setting", t.varchar(256))]
         else:
             columns = [Column(name, t.varchar(256))]
@@ -262,7 +262,7 @@ def analyze(sql: str) -> Statement:
     return Statement("ANALYZE", sql, _exists(target, columns))
 
 
-def _exists(target: tuple[str, ...] | None, columns: list[str] | None = None):  # type: ignore[no-untyped-def]
+def _exists(target: tuple[str, ...] | None, columns: list[str] | None = None) -> Runner:
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
         if target is not None:
             relation = session.view.relation(target)

@@ -3,6 +3,9 @@
 https://docs.aws.amazon.com/redshift/latest/dg/c-using-spectrum.html
 """
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from local_aws.redshift.session import Outcome, Session
 
 NESTED = RType("nested")
-"""A column that Redshift reads with its own syntax for nested data, refused here when it is used."""
+"""A column that Redshift reads with its syntax for nested data; refused when it is used."""
 
 
 def redshift_type(kind: Any) -> RType:

@@ -6,6 +6,9 @@ DuckDB's own comments on tables and columns. So it is written, renamed, dropped 
 in the very transaction that changes the table.
 """
 
+# SQL is put together here from quoted names and compiled expressions only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import contextlib
@@ -234,8 +237,8 @@ class View:
         notes: dict[str, Any] = {}
         for column, nullable, comment, stored in rows:
             note = json.loads(comment) if comment else {}
-            kind = t.parse_type(note["type"]) if "type" in note else t.from_duck(stored)
-            columns.append(Column(column, kind, nullable, (shown, name), note.get("default")))
+            typed = t.parse_type(note["type"]) if "type" in note else t.from_duck(stored)
+            columns.append(Column(column, typed, nullable, (shown, name), note.get("default")))
             notes[column] = note
         kind = "view" if "view" in details else "temp" if temporary else "table"
         sql = ".".join(quote(part) for part in (*where, name))
