@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import threading
+from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,18 @@ _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
 class _Pickler(cloudpickle.Pickler):
     """Locks are made anew when a backend is read back."""
 
-    dispatch_table = {
-        **copyreg.dispatch_table,
-        _LOCK: lambda _: (threading.Lock, ()),
-        _RLOCK: lambda _: (threading.RLock, ()),
-    }
+    dispatch_table = ChainMap(
+        {_LOCK: lambda _: (threading.Lock, ()), _RLOCK: lambda _: (threading.RLock, ())},
+        cloudpickle.Pickler.dispatch_table,
+    )
+
+    def reducer_override(self, value: Any) -> Any:
+        """Read a subclass of defaultdict back without calling its own ``__init__``."""
+        kind = type(value)
+        if isinstance(value, defaultdict) and kind is not defaultdict:
+            state = (value.__dict__, {"default_factory": value.default_factory})
+            return copyreg.__newobj__, (kind,), state, None, iter(value.items())  # type: ignore[attr-defined]
+        return super().reducer_override(value)
 
 
 class ControlPlane:
