@@ -141,7 +141,8 @@ class Instance:
             service.start()
 
     def stop(self) -> None:
-        for service in self.services.values():
+        # The later ones use the earlier ones (S3, logs) until their own end.
+        for service in reversed(self.services.values()):
             service.stop()
         self._workers.shutdown(wait=False, cancel_futures=True)
         self.store.close()
