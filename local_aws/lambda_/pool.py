@@ -81,13 +81,21 @@ class Pool:
                 return environment
             self._starting[name] = self._starting.get(name, 0) + 1
         try:
-            environment = Environment(settings, partial(self._write, settings.log_group))
+            environment = Environment(settings, partial(self._log, settings.log_group))
         finally:
             with self._changed:
                 self._starting[name] -= 1
         with self._changed:
             self._busy.setdefault(name, []).append(environment)
         return environment
+
+    def _log(self, group: str, stream: str, lines: Iterable[str]) -> None:
+        try:
+            self._write(group, stream, lines)
+        except Exception:
+            # The last words of a handler that the server's end killed have nowhere to go.
+            if not self._stopped:
+                raise
 
     def _idle_one(self, name: str, revision: str) -> Environment | None:
         waiting = self._idle.get(name, [])
