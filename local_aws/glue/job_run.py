@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.glue import job_arguments
-from local_aws.glue.spark_host import Cancelled, JobProcess, Jvm, SparkHost, SparkUnavailable
+from local_aws.glue.script_process import JobProcess
+from local_aws.glue.spark_host import Cancelled, SparkHost
+from local_aws.glue.spark_jvm import Jvm, SparkUnavailable
 from local_aws.instance import Instance
 from local_aws.service import AwsError
 

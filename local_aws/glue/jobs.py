@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import threading
 from typing import Any, ClassVar
 
 from local_aws.glue import job_arguments
 from local_aws.glue.job_run import FINISHED, OUTPUT_GROUP, RUN, JobRun
-from local_aws.glue.spark_host import SparkHost, SparkSettings
+from local_aws.glue.spark_host import SparkHost
+from local_aws.glue.spark_jvm import SparkSettings
 from local_aws.service import (
     AwsError,
     Feature,
@@ -94,6 +96,13 @@ class JobOperations(Service):
             for name, note in job_arguments.REFUSED.items()
         ),
         Feature("job arguments", "--job-bookmark-option", "refused", "except job-bookmark-disable"),
+        Feature(
+            "job storage",
+            "s3://, s3a://, s3n://",
+            "different",
+            "objects are plain files; a job's files appear when the whole job commits (commit"
+            " algorithm 1); what Spark writes raises no S3 events",
+        ),
         Feature("awsglue", "getResolvedOptions, GlueContext, Job", "supported"),
         Feature("awsglue", "DynamicFrame, transforms, bookmarks", "refused"),
         Feature(
@@ -117,6 +126,7 @@ class JobOperations(Service):
         self._stopping = False
 
     def start(self) -> None:
+        shutil.rmtree(self.aws.config.state / "glue" / "scratch", ignore_errors=True)
         for key, run in self.aws.store.list(RUN):
             if run["JobRunState"] not in FINISHED:
                 self.aws.store.update(

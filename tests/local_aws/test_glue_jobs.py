@@ -543,7 +543,7 @@ class TestEndings:
         assert len(account.glue.get_job_runs(JobName="slow")["JobRuns"]) == 1
 
     def test_a_run_whose_jvm_dies_fails_and_the_next_one_gets_another(
-        self, account: Account
+        self, account: Account, caplog: pytest.LogCaptureFixture
     ) -> None:
         run = account.run(
             "jvmless",
@@ -563,6 +563,7 @@ class TestEndings:
         after = account.wait("revived", account.start("revived"))
         assert after["JobRunState"] == "SUCCEEDED"
         assert account.log(after, "output") == ["4"]
+        assert "rehearsal" not in caplog.text
 
 
 SERVER = """
@@ -609,7 +610,7 @@ def test_a_killed_server_leaves_no_process_and_its_run_failed(tmp_path: Path) ->
         assert "stopped while the job was running" in run["ErrorMessage"]
 
 
-def test_the_official_hook_and_operator_with_default_options(
+def test_the_official_hook_with_default_options(
     account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {

@@ -1,6 +1,6 @@
 """The process of one job run: waits for its order, then becomes the job's script.
 
-Started by ``local_aws.glue.spark_host`` and never imported. It is started ahead of time, so that
+Started by ``local_aws.glue.script_process``, never imported. It is started ahead of time, so that
 the interpreter and PySpark are loaded when a run comes; each process runs one script and ends.
 
 Standard input is the lifeline: one line of JSON with the order, and then nothing. When it closes,
