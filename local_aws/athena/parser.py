@@ -18,7 +18,7 @@ _SPECIAL = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "LISTAGG", "SUBST
 
 
 class _Parser(TrinoParser):
-    FUNCTIONS = {}  # type: ignore[misc]
+    FUNCTIONS = {}
     FUNCTION_PARSERS = {
         name: parse for name, parse in TrinoParser.FUNCTION_PARSERS.items() if name in _SPECIAL
     }
@@ -30,7 +30,7 @@ class AthenaSql(Trino):
     INDEX_OFFSET = 0
 
     class Tokenizer(Trino.Tokenizer):
-        pass
+        COMMANDS = set()  # a command's text is tokens too
 
     Parser = _Parser
 
