@@ -27,6 +27,7 @@ GONE = {
     "NotFound",
     "NotFoundException",
     "QueueDoesNotExist",
+    "ResourceNotFound",
     "ResourceNotFoundException",
 }
 """Error codes that say of a deleted resource that there is none."""
