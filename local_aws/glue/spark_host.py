@@ -110,7 +110,9 @@ class SparkHost:
                 jvm.kill()
             self._changed.notify_all()
         if usable:
-            threading.Timer(2.0, self._shrink, args=(jvm,)).start()
+            later = threading.Timer(2.0, self._shrink, args=(jvm,))
+            later.daemon = True
+            later.start()
         else:
             threading.Thread(target=self.warm, daemon=True).start()
 
