@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import threading
+import time
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +19,9 @@ from typing import Any
 
 import cloudpickle
 import moto
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -37,8 +41,18 @@ MOTO_SERVICES = {
 }
 """Signing name to moto's backend name; a service that only pretends is not in this list."""
 
+_ALSO_CHANGES = {"sns": ("sqs",)}
+"""What a call to a service may change in another."""
+
+_TRIES = 20
 _READ_ONLY = ("Get", "List", "Describe", "Simulate")
 _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
+
+_PRIVATE_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
+
+
+def _read_key(pkcs8: bytes) -> Any:
+    return serialization.load_der_private_key(pkcs8, None)
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -50,8 +64,13 @@ class _Pickler(cloudpickle.Pickler):
     )
 
     def reducer_override(self, value: Any) -> Any:
-        """Read a subclass of defaultdict back without calling its own ``__init__``."""
+        """What pickle cannot do: keys of KMS, subclasses of defaultdict with other arguments."""
         kind = type(value)
+        if isinstance(value, _PRIVATE_KEYS):
+            pkcs8 = value.private_bytes(
+                Encoding.DER, PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            return _read_key, (pkcs8,)
         if isinstance(value, defaultdict) and kind is not defaultdict:
             state = (value.__dict__, {"default_factory": value.default_factory})
             return copyreg.__newobj__, (kind,), state, None, iter(value.items())  # type: ignore[attr-defined]
@@ -77,7 +96,8 @@ class ControlPlane:
         environ["wsgi.input"] = io.BytesIO(body)
         answer = list(self._app(environ, start_response))
         if not self._reads_only(environ, body):
-            self._snapshot(MOTO_SERVICES[service])
+            for name in (MOTO_SERVICES[service], *_ALSO_CHANGES.get(service, ())):
+                self._snapshot(name)
         return answer
 
     @staticmethod
@@ -93,11 +113,23 @@ class ControlPlane:
     def _snapshot(self, name: str) -> None:
         path = self.folder / f"{name}.pickle"
         with self._locks[name]:
-            buffer = io.BytesIO()
-            _Pickler(buffer).dump(dict(self._regions(name).items()))
             scratch = path.with_suffix(".new")
-            scratch.write_bytes(buffer.getvalue())
+            scratch.write_bytes(self._pickle(name))
             os.replace(scratch, path)
+
+    def _pickle(self, name: str) -> bytes:
+        """A backend's state; again when another call changed it meanwhile."""
+        for attempt in range(1, _TRIES + 1):
+            buffer = io.BytesIO()
+            try:
+                _Pickler(buffer).dump(dict(self._regions(name).items()))
+            except RuntimeError:  # a dictionary changed size during iteration
+                if attempt == _TRIES:
+                    raise
+                time.sleep(0.001 * attempt)
+            else:
+                break
+        return buffer.getvalue()
 
     def _restore(self, name: str) -> None:
         path = self.folder / f"{name}.pickle"
