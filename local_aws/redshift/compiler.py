@@ -517,9 +517,10 @@ class Compiler:
                     return self._add(scope, Source(alias, columns), quote(parts[0]), names)
         relation = self.catalog.relation(parts, self._path)
         self.reads[relation.key] = relation
+        body = f"({self._view(relation)})" if relation.kind == "view" else ""
         source = Source(alias, _renamed(relation.columns, names, parts[-1]), relation)
-        if relation.kind == "view":
-            return self._add(scope, source, f"({self._view(relation)})", names)
+        if body:
+            return self._add(scope, source, body, names)
         sql = relation.sql
         if relation.kind == "external":
             read = _columns_read(node, relation)

@@ -892,13 +892,32 @@ def _add_column(session: Session, relation: Relation, column: ColumnDef) -> None
         raise SqlError("ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default")
     kind = column.type.duck
     name = quote(column.name)
-    session.run(f"ALTER TABLE {relation.sql} ADD COLUMN {name} {kind}")
-    if value != "NULL":
-        session.run(f"UPDATE {relation.sql} SET {name} = {value}")
-    if column.not_null:
-        session.run(f"ALTER TABLE {relation.sql} ALTER COLUMN {name} SET NOT NULL")
     note = {"type": str(column.type), **column.note}
+    if column.not_null:
+        _rebuild(session, relation, f"{name} {kind} NOT NULL", value)
+    else:
+        session.run(f"ALTER TABLE {relation.sql} ADD COLUMN {name} {kind} DEFAULT {value}")
+        session.run(f"ALTER TABLE {relation.sql} ALTER COLUMN {name} DROP DEFAULT")
     session.view.annotate_column(relation.sql, column.name, note)
+
+
+def _rebuild(session: Session, relation: Relation, added: str, value: str) -> None:
+    """The table again with one more column, where DuckDB cannot add it to a table with rows."""
+    new = f"rebuilt_{uuid.uuid4().hex}"
+    place = relation.sql.rpartition(".")[0]
+    full = f"{place}.{quote(new)}"
+    listed = ", ".join(
+        f"{quote(c.name)} {c.type.duck}{'' if c.nullable else ' NOT NULL'}"
+        for c in relation.columns
+    )
+    temporary = "TEMPORARY " if relation.kind == "temp" else ""
+    session.run(f"CREATE {temporary}TABLE {full} ({listed}, {added})")
+    session.run(f"INSERT INTO {full} SELECT *, {value} FROM {relation.sql}")
+    session.run(f"DROP TABLE {relation.sql}")
+    session.run(f"ALTER TABLE {full} RENAME TO {quote(relation.name)}")
+    session.view.annotate(relation.sql, relation.details)
+    for name, note in relation.details["columns"].items():
+        session.view.annotate_column(relation.sql, name, note)
 
 
 def _drop_column(session: Session, relation: Relation, name: str, cascade: bool) -> None:

@@ -40,7 +40,7 @@ def of_duckdb(error: duckdb.Error) -> str:
     if first.startswith("NOT NULL constraint failed: "):
         column = first.removeprefix("NOT NULL constraint failed: ").rpartition(".")[2]
         return f"Cannot insert a NULL value into column {column}"
-    if isinstance(error, duckdb.OutOfRangeException) or ("DECIMAL" in first and "cast" in first):
+    if isinstance(error, duckdb.OutOfRangeException) or "out of range" in first:
         return f"Numeric data overflow ({first.removeprefix('Out of Range Error: ')})"
     if isinstance(error, duckdb.TransactionException) and "onflict" in first:
         return (

@@ -197,7 +197,7 @@ def load_parquet(
                     f" for column '{name}'. Column type: {str(column.type).upper()},"
                     f" Parquet schema: {kind}"
                 )
-        if stored and [kind for _, kind in found] != [kind for _, kind in stored]:
+        if stored and found != stored:
             count = _insert(session, relation, wanted, stored, paths)
             rest = data[data.index(each) :]
             return count + load_parquet(session, relation, wanted, rest, uri)
