@@ -83,7 +83,7 @@ def test_keys_come_in_the_order_of_their_bytes(s3: Any) -> None:
     assert keys != sorted(KEYS, key=lambda key: key.split("/"))
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
 @pytest.mark.parametrize(
     ("prefix", "delimiter"),
@@ -168,12 +168,12 @@ def test_versions_of_an_unversioned_bucket(s3: Any) -> None:
 def test_more_than_a_page(s3: Any, server: Server) -> None:
     folder = server.aws.s3.bucket_path(BUCKET) / "many"
     folder.mkdir()
-    names = [f"{number:05}" for number in range(2300)]
+    names = [f"{number:05}" for number in range(1500)]
     for name in names:
         (folder / name).write_bytes(b"x")
     try:
         pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="many/"))
-        assert [len(page["Contents"]) for page in pages] == [1000, 1000, 300]
+        assert [len(page["Contents"]) for page in pages] == [1000, 500]
         assert listed(pages)[0] == [f"many/{name}" for name in names]
     finally:
         for name in names:
@@ -187,7 +187,7 @@ KEY = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
