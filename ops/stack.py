@@ -74,6 +74,7 @@ def check_machine(settings: Settings) -> None:
 def up(settings: Settings) -> None:
     """Start everything that is not running, deploy the infrastructure, wait until all answer."""
     if is_up(settings):
+        _deploy(settings)
         say(f"The stack is up: Airflow {settings.airflow_url}, AWS {settings.aws_url}")
         return
     if any(processes.of_stack(settings.state)):
@@ -96,7 +97,7 @@ def up(settings: Settings) -> None:
         "The embedded AWS", aws, settings.logs / "aws.log",
         lambda: answers(f"{settings.aws_url}/_local/health"), 60,
     )  # fmt: skip
-    _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
+    _deploy(settings)
     migrated()
     api = processes.start(
         "api-server",
@@ -116,6 +117,11 @@ def up(settings: Settings) -> None:
         f"Up in {time.monotonic() - started:.0f} s: Airflow {settings.airflow_url},"
         f" AWS {settings.aws_url}"
     )
+
+
+def _deploy(settings: Settings) -> None:
+    """Bring the infrastructure, scripts, contracts and function to what this checkout has."""
+    _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
 
 
 def _remember(settings: Settings) -> None:

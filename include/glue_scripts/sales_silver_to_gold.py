@@ -24,6 +24,7 @@ from pyspark.sql import functions as F
 from madrugada_spark.catalog import (
     BASE_VERSION,
     DELIVERY_DATE,
+    KEY,
     VERSION,
     Catalog,
     Published,
@@ -336,6 +337,7 @@ class GoldRun:
                 VERSION: self.options.version,
                 BASE_VERSION: base.version if base is not None else "",
                 DELIVERY_DATE: self.options.delivery_date,
+                KEY: ",".join(table.key),
             },
         )
 

@@ -15,6 +15,8 @@ from madrugada_spark.contract import JobError
 VERSION = "madrugada.version"
 BASE_VERSION = "madrugada.base_version"
 DELIVERY_DATE = "madrugada.delivery_date"
+KEY = "madrugada.key"
+"""Parameters of a table: which version it is, what it was built on, and its key columns."""
 
 
 @dataclass(frozen=True)
