@@ -23,7 +23,7 @@ from local_aws.athena.catalog import GlueCatalog, view_input
 from local_aws.athena.ddl import HiveStatements, failed, partition_input
 from local_aws.athena.errors import QueryError, unsupported
 from local_aws.athena.query import Translated, translate
-from local_aws.athena.results import column_info, csv_line, row_formatter
+from local_aws.athena.results import column_info, csv_line, row_formatter, text_column
 from local_aws.athena.types import Type
 from local_aws.athena.values import MACROS, Value, coerce
 from local_aws.athena.writing import (
@@ -424,7 +424,7 @@ class Execution:
     def _text(
         self, columns: list[tuple[str, Type]], lines: list[str], planning: int = 0
     ) -> Outcome:
-        outcome = self._outcome([column_info(n, ty) for n, ty in columns], ".txt")
+        outcome = self._outcome([text_column(n) for n, _ in columns], ".txt")
         outcome.text, outcome.rows, outcome.planning_millis = True, len(lines), planning
         self._write_file(outcome, iter(f"{line}\n" for line in lines))
         return outcome
@@ -595,6 +595,8 @@ def explained(error: duckdb.Error) -> QueryError:
     short = text.split(": ", 1)[-1].split("\n")[0]
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "/ by zero")
+    if short.startswith(("Casting value", "Type INT64", "Type INT32", "Type INT16")):
+        return QueryError("INVALID_CAST_ARGUMENT", short)
     if isinstance(error, duckdb.OutOfRangeException) or "out of range" in text.lower():
         code = "INVALID_CAST_ARGUMENT" if "date field" in text else "NUMERIC_VALUE_OUT_OF_RANGE"
         return QueryError(code, short)

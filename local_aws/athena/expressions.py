@@ -483,17 +483,8 @@ class Expressions:
 
     def _cast(self, node: exp.Cast, scope: Scope) -> Value:
         value, to = self.value(node.this, scope), t.from_sql(node.to)
-        if isinstance(node.this, exp.Literal) and to.name.startswith("timestamp"):
-            value_text = node.this.name.strip()
-            if to.name == "timestamp with time zone":
-                tail = value_text[10:]
-                named = tail.rsplit(" ", 1)[-1] if " " in tail else ""
-                if named and named[0].isalpha():
-                    to = Type(to.name, to.args, named)
-                elif "+" in tail or "-" in tail:
-                    to = Type(to.name, to.args, None)
-            elif to.args[0] not in (0, 3, 6):
-                to = Type(to.name, (3 if to.args[0] < 3 else 6,))
+        if not node.meta.get("call") and isinstance(node.this, exp.Literal):
+            to = _literal_type(node.this.name.strip(), to)
         try:
             return cast(value, to)
         except QueryError as error:
@@ -670,6 +661,18 @@ class Expressions:
 
     def _window(self, node: exp.Window, scope: Scope) -> Value:
         return self._filtered(node.this, scope, Modifiers(over=self.translator.window(node, scope)))
+
+
+def _literal_type(text: str, type_: Type) -> Type:
+    """The type of ``DECIMAL '1.50'`` or ``TIMESTAMP '...'``, which its text decides."""
+    if type_.name == "decimal":
+        return _number(text.lstrip("+-") + ("" if "." in text else ".")).type
+    if type_.name == "timestamp with time zone":
+        named = text[10:].rsplit(" ", 1)[-1]
+        if named and named[0].isalpha():
+            return Type(type_.name, type_.args, named)
+        return Type(type_.name, type_.args, None)
+    return type_
 
 
 def _one_column(query: Any, node: exp.Expr) -> QueryError:

@@ -246,13 +246,29 @@ def split(call: Call) -> Value:
     if len(call.nodes) == 3:
         raise unsupported("split with a limit", "Split whole and use slice().")
     call.arity(2)
+    _delimiter(call)
     return Value(f"string_split({call.text(0).sql}, {call.text(1).sql})", t.array(t.VARCHAR))
+
+
+def _delimiter(call: Call) -> None:
+    if call.text(1).constant == "":
+        raise QueryError(
+            "INVALID_FUNCTION_ARGUMENT", f"{call.where}The delimiter may not be the empty string"
+        )
+
+
+@function("replace")
+def replace(call: Call) -> Value:
+    if len(call.nodes) > 1 and call.text(1).constant == "":
+        raise unsupported("replace of an empty text")
+    return call.by_signature()
 
 
 @function("split_part")
 def split_part(call: Call) -> Value:
     """NULL past the last part, and an error for an index below 1."""
     call.arity(3)
+    _delimiter(call)
     text, separator = call.text(0), call.text(1)
     index = coerce(call.number(2), t.BIGINT)
     bad = fail("INVALID_FUNCTION_ARGUMENT", "'Index must be greater than zero'", t.VARCHAR)
@@ -567,7 +583,11 @@ def date_format(call: Call) -> Value:
 def date_parse(call: Call) -> Value:
     call.arity(2)
     format_ = strftime_format(call.constant(1), parsing=True)
-    return Value(rounded(f"strptime({call.text(0).sql}, {literal(format_)})", 3), t.TIMESTAMP)
+    text = call.text(0).sql
+    if "%Y" not in format_:
+        # Without a year Trino takes 1970, DuckDB 1900.
+        text, format_ = f"'1970 ' || {text}", f"%Y {format_}"
+    return Value(rounded(f"strptime({text}, {literal(format_)})", 3), t.TIMESTAMP)
 
 
 # JSON: https://trino.io/docs/current/functions/json.html
@@ -646,8 +666,7 @@ def json_value(sql: str) -> str:
         "INVALID_FUNCTION_ARGUMENT", f"'Cannot convert value to JSON: ''' || {sql} || ''''", t.JSON
     )
     return (
-        f"CASE WHEN {sql} IS NULL THEN NULL WHEN json_valid({sql}) THEN CAST({sql} AS JSON)"
-        f" ELSE {bad} END"
+        f"CASE WHEN {sql} IS NULL THEN NULL WHEN json_valid({sql}) THEN json({sql}) ELSE {bad} END"
     )
 
 
@@ -968,14 +987,14 @@ def reduce(call: Call) -> Value:
     call.arity(4)
     array, state = _array(call, 0), call.value(1)
     names, body = call.lambda_(2, state.type, array.type.args[0])
-    if body.type != state.type:
+    if body.type.duckdb != state.type.duckdb:
         both = t.common(state.type, body.type)
         if both is None:
             raise call.unexpected()
         state = coerce(state, both)
         names, body = call.lambda_(2, state.type, array.type.args[0])
         body = coerce(body, state.type)
-    if array.type.args[0] != state.type:
+    if array.type.args[0].duckdb != state.type.duckdb:
         raise unsupported(
             f"reduce from {array.type.args[0]} elements to a {state.type} state",
             "Cast the elements or the state so that both have one type.",

@@ -17,10 +17,18 @@ from local_aws.athena.errors import QueryError
 _SPECIAL = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "LISTAGG", "SUBSTRING")
 
 
+def _cast(parser: TrinoParser) -> exp.Expr:
+    """CAST as a call, which the shared parser does not tell from a literal such as DATE '...'."""
+    node = TrinoParser.FUNCTION_PARSERS["CAST"](parser)
+    node.meta["call"] = True
+    return node
+
+
 class _Parser(TrinoParser):
     FUNCTIONS = {}
     FUNCTION_PARSERS = {
-        name: parse for name, parse in TrinoParser.FUNCTION_PARSERS.items() if name in _SPECIAL
+        **{name: parse for name, parse in TrinoParser.FUNCTION_PARSERS.items() if name in _SPECIAL},
+        "CAST": _cast,
     }
 
 

@@ -240,6 +240,7 @@ class Translator:
         state = self._states[-1]
         try:
             depends: list[Cell] = []
+            first = len(self._scans)
             relation = self._from(node, parent)
             depends.append(relation.root)
             scope = Scope(relation.fields, parent)
@@ -248,7 +249,8 @@ class Translator:
             clauses = []
             where = node.args.get("where")
             if where is not None:
-                clauses.append(f"WHERE {self._where(where.this, scope, depends)}")
+                own = [scan for scan in self._scans[first:] if scan.prunable]
+                clauses.append(f"WHERE {self._where(where.this, scope, depends, own)}")
             items, fields = self._items_of(node, scope)
             group = node.args.get("group")
             if group is not None:
@@ -329,7 +331,7 @@ class Translator:
             add(value, name, cells)
         return items, fields
 
-    def _where(self, node: exp.Expr, scope: Scope, depends: list[Cell]) -> str:
+    def _where(self, node: exp.Expr, scope: Scope, depends: list[Cell], scans: list[_Scan]) -> str:
         """The condition; its parts over partition columns alone also choose partitions."""
         inner = Scope(scope.fields, scope.parent, clause="WHERE")
         parts = list(node.flatten()) if isinstance(node, exp.And) else [node]
@@ -339,14 +341,19 @@ class Translator:
                 text = self.expressions.condition(part, inner).sql
             depends += cells
             texts.append(text)
-            self._prune(part, text, cells)
+            self._prune(part, text, cells, scans)
         return " AND ".join(texts)
 
-    def _prune(self, node: exp.Expr, text: str, cells: list[Cell], on: _Scan | None = None) -> None:
+    @staticmethod
+    def _prune(node: exp.Expr, text: str, cells: list[Cell], scans: list[_Scan]) -> None:
+        """Let a condition over partition columns alone choose the partitions of its table.
+
+        ``scans`` are those whose rows the condition may drop before they are joined.
+        """
         if node.find(exp.Query) or not cells:
             return
-        for scan in self._scans:
-            if (scan.prunable or scan is on) and all(id(c) in scan.partitions for c in cells):
+        for scan in scans:
+            if all(id(cell) in scan.partitions for cell in cells):
                 scan.where.append(text)
 
     def _group(
@@ -559,7 +566,7 @@ class Translator:
         if kind not in ("", "INNER", "CROSS", "OUTER"):
             raise unsupported(f"{kind} JOIN")
         first = len(self._scans)
-        before = self._scans[:first]
+        before = [scan for scan in self._scans if scan.prunable]
         right = self._relation(join.this, Scope(left.fields, parent))
         added = self._scans[first:]
         if side in ("LEFT", "FULL"):
@@ -589,10 +596,9 @@ class Translator:
                 texts.append(self.expressions.condition(part, scope).sql)
             root.depends += cells
             if not side:
-                self._prune(part, texts[-1], cells)
+                self._prune(part, texts[-1], cells, [*before, *added])
             elif side == "LEFT":
-                for scan in added:
-                    self._prune(part, texts[-1], cells, on=scan)
+                self._prune(part, texts[-1], cells, added)
         return Relation(
             f"{left.sql} {words} {lateral}{right.sql} ON {' AND '.join(texts)}", fields, root
         )

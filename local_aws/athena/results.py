@@ -46,6 +46,12 @@ def column_info(name: str, type_: Type) -> dict[str, Any]:
     }
 
 
+def text_column(name: str) -> dict[str, Any]:
+    """A column of what a Hive statement prints."""
+    info = column_info(name, t.VARCHAR)
+    return {**info, "Type": "string", "Precision": 0, "CaseSensitive": False}
+
+
 def java_double(value: float, digits: str | None = None) -> str:
     """A double as Java prints it.
 
@@ -110,8 +116,7 @@ def formatter(type_: Type) -> Callable[[Any], str]:
     if name == "date":
         return lambda v: v.isoformat() if hasattr(v, "isoformat") else str(v)
     if name == "timestamp":
-        digits = type_.args[0] if type_.args else 3
-        return lambda v: _timestamp(v, digits)
+        return _timestamp
     if name == "time":
         return lambda v: f"{v:%H:%M:%S}.{v.microsecond // 1000:03}"
     if name == "timestamp with time zone":
@@ -121,7 +126,7 @@ def formatter(type_: Type) -> Callable[[Any], str]:
                 "Say which with AT TIME ZONE '...'.",
             )
         zone = UTC if type_.zone == "UTC" else ZoneInfo(type_.zone)
-        return lambda v: f"{_timestamp(v.astimezone(zone), 3)} {type_.zone}"
+        return lambda v: f"{_timestamp(v.astimezone(zone))} {type_.zone}"
     if name == "varbinary":
         return lambda v: bytes(v).hex(" ")
     if name == "interval day to second":
@@ -147,11 +152,12 @@ def _or_null(inner: Callable[[Any], str]) -> Callable[[Any], str]:
     return lambda v: "null" if v is None else inner(v)
 
 
-def _timestamp(value: datetime, digits: int) -> str:
+def _timestamp(value: datetime) -> str:
+    """Athena shows milliseconds, whatever the precision of the type."""
+    if value.microsecond % 1000:
+        value += timedelta(microseconds=500)
     text = f"{value:%Y-%m-%d %H:%M:%S}"
-    if value.year < 1000:
-        text = text.zfill(19)
-    return text if digits == 0 else f"{text}.{f'{value.microsecond:06}'[:digits]}"
+    return f"{text.rjust(19, '0')}.{value.microsecond // 1000:03}"
 
 
 def row_formatter(types: Sequence[Type]) -> Callable[[Sequence[Any]], list[str | None]]:

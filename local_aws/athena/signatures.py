@@ -146,7 +146,7 @@ minute(T)l = CAST(minute({{0}}) AS BIGINT)
 second(T)l = CAST(second({{0}}) AS BIGINT)
 millisecond(T)l = CAST(millisecond({{0}}) % 1000 AS BIGINT)
 json_array_length(j)l = CASE WHEN json_type({{0}}) = 'ARRAY' THEN CAST(json_array_length({{0}}) AS BIGINT) END
-json_format(j)v = CAST({{0}} AS VARCHAR)
+json_format(j)v = CAST(json({{0}}) AS VARCHAR)
 """  # noqa: E501
 
 _ALIASES = {

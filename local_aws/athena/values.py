@@ -231,8 +231,8 @@ def _cast_text(sql: str, to: Type, constant: str | None) -> str | None:
         what = f"Value cannot be cast to {to}: "
         bad = fail("INVALID_CAST_ARGUMENT", f"{literal(what)} || {sql}", to)
         good = f"CAST(trim({sql}) AS {to.duckdb})"
-        if to.name == "timestamp":
-            good = rounded(good, to.args[0])
+        if to.name == "timestamp" and (constant is None or "." in constant):
+            good = good if to.args[0] in (1, 2, 4, 5) else rounded(good, to.args[0])
     else:
         bad = fail("INVALID_CAST_ARGUMENT", f"'Cannot cast ''' || {sql} || ''' to {what}'", to)
         good = f"CAST({sql} AS {to.duckdb})"
@@ -254,15 +254,13 @@ def as_text(value: Value) -> str | None:
     if name in ("double", "real"):
         return f"trino_number_text(CAST({sql} AS VARCHAR))"
     if name == "timestamp":
-        return f"strftime({sql}, {literal('%Y-%m-%d %H:%M:%S' + _fraction(value.type))})"
+        return _clock(sql, "%Y-%m-%d %H:%M:%S", value.type)
     if name == "timestamp with time zone":
         local = local_time(value)
-        zone = literal(f" {value.type.zone}")
-        return f"strftime({local.sql}, {literal('%Y-%m-%d %H:%M:%S' + _fraction(value.type))})" + (
-            f" || {zone}"
-        )
+        clock = _clock(local.sql, "%Y-%m-%d %H:%M:%S", value.type)
+        return f"({clock} || {literal(f' {value.type.zone}')})"
     if name == "time":
-        return f"strftime(DATE '1970-01-01' + {sql}, {literal('%H:%M:%S' + _fraction(value.type))})"
+        return _clock(f"(DATE '1970-01-01' + {sql})", "%H:%M:%S", value.type)
     if name == "json":
         return (
             f"CASE WHEN json_type({sql}) IN ('OBJECT', 'ARRAY') THEN "
@@ -274,11 +272,13 @@ def as_text(value: Value) -> str | None:
     return None
 
 
-def _fraction(type_: Type) -> str:
+def _clock(sql: str, format_: str, type_: Type) -> str:
+    """A moment as text with as many decimals of a second as its type has."""
     precision = type_.args[0] if type_.args else 3
-    if precision not in (0, 3, 6):
-        raise unsupported(f"{type_}", "Use a precision of 0, 3 or 6.")
-    return {0: "", 3: ".%g", 6: ".%f"}[precision]
+    if precision == 0:
+        return f"strftime({sql}, {literal(format_)})"
+    text = f"strftime({sql}, {literal(format_ + '.%f')})"
+    return text if precision >= 6 else f"left({text}, -{6 - precision})"
 
 
 def _cast_json(sql: str, to: Type) -> str | None:
