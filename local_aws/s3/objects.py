@@ -446,8 +446,14 @@ def make_folder(folder: Path, target: str, key: str) -> None:
     try:
         os.mkdir(target)
     except FileExistsError as error:
-        if not os.path.isdir(target):
-            raise _clash(key) from error
+        try:
+            mode = os.lstat(target).st_mode
+        except FileNotFoundError:
+            # Somebody deleted the last file in it, and so the folder, meanwhile.
+            make_folder(folder, target, key)
+        else:
+            if not stat.S_ISDIR(mode):
+                raise _clash(key) from error
     except NotADirectoryError as error:
         raise _clash(key) from error
     except FileNotFoundError as error:
