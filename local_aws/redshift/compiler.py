@@ -73,8 +73,11 @@ class Catalog(Protocol):
 
     def relation(self, parts: tuple[str, ...], path: tuple[str, ...] | None = None) -> Relation: ...
 
-    def scan(self, relation: Relation, names: Sequence[str], where: str | None) -> str:
-        """DuckDB's FROM item for an external table of which ``names`` are read."""
+    def scan(self, relation: Relation, names: Sequence[str], where: str | None, alias: str) -> str:
+        """DuckDB's FROM item for an external table of which ``names`` are read.
+
+        ``where`` is about partition columns, qualified by ``alias``.
+        """
         ...
 
 
@@ -524,8 +527,36 @@ class Compiler:
         sql = relation.sql
         if relation.kind == "external":
             read = _columns_read(node, relation)
-            sql = self.catalog.scan(relation, read, None)
+            where = self._partition_filter(node, relation, alias)
+            sql = self.catalog.scan(relation, read, where, alias)
         return self._add(scope, source, sql, names)
+
+    def _partition_filter(self, node: exp.Expr, relation: Relation, alias: str) -> str | None:
+        """The parts of the query's WHERE that say which partitions of an external table matter."""
+        keys = relation.details.get("partitions", [])
+        clause = node.parent
+        select = clause.parent if isinstance(clause, exp.From | exp.Join) else None
+        where = select.args.get("where") if isinstance(select, exp.Select) else None
+        if not keys or select is None or where is None:
+            return None
+        if any(join.args.get("side") for join in select.args.get("joins") or ()):
+            return None  # a row that an outer join makes up has no partition
+        columns = [column for column in relation.columns if column.name in keys]
+        scope = Scope(sources={alias: Source(alias, columns, relation)})
+        tests = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+        made = []
+        for test in tests:
+            named = list(test.find_all(exp.Column))
+            ours = all(
+                column.name.lower() in keys and column.table.lower() in ("", alias)
+                for column in named
+            )
+            if not named or not ours or test.find(exp.Select, exp.Anonymous, exp.Placeholder):
+                continue
+            sql = self.condition(test, scope, "WHERE")
+            if "_rs." not in sql:  # read outside the warehouse, which has these functions
+                made.append(sql)
+        return " AND ".join(made) or None
 
     def _view(self, relation: Relation) -> str:
         from local_aws.redshift.dialect import parse_one

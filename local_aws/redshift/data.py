@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -759,6 +759,3 @@ def _like(name: str, pattern: str | None) -> bool:
                 at + 1 for at in reached if at < len(name) and (char == "_" or name[at] == char)
             }
     return len(name) in reached
-
-
-Moment = datetime

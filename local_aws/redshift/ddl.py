@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
-from sqlglot.tokens import TokenType
 
 from local_aws.redshift import types as t
 from local_aws.redshift.compiler import Column, Query, Relation, Scope, Typed, concrete, quote
@@ -124,7 +123,7 @@ def _create_table(sql: str, cursor: Cursor, temporary: bool) -> Statement:
         names = cursor.names()
     _attributes(cursor, definition)
     if cursor.accept("AS"):
-        tree = parse_one(_unwrapped(cursor))
+        tree = parse_one(cursor.rest())
         return _table_as(sql, parts, temporary, exists_ok, definition, names, tree)
     if names or not (definition.columns or definition.likes):
         cursor.fail("expected column definitions or AS")
@@ -160,10 +159,6 @@ def _names_before_as(cursor: Cursor) -> bool:
         if cursor.peek(at) == ",":
             at += 1
     return True
-
-
-def _unwrapped(cursor: Cursor) -> str:
-    return cursor.rest()
 
 
 def _place(
@@ -1031,6 +1026,3 @@ def comment(sql: str) -> Statement:
         return _done()
 
     return Statement("COMMENT", sql, run, writes=(owner,))
-
-
-_UNUSED = TokenType

@@ -24,7 +24,7 @@ from local_aws.redshift.compiler import (
 from local_aws.redshift.dialect import Cursor, parse_expression, parse_one
 from local_aws.redshift.errors import SqlError, Unsupported
 from local_aws.redshift.statements import Statement
-from local_aws.redshift.types import NULL, RType, varchar
+from local_aws.redshift.types import varchar
 
 if TYPE_CHECKING:
     from local_aws.redshift.session import Outcome, Session
@@ -460,7 +460,3 @@ def explain(sql: str) -> Statement:
         return Outcome([Column("QUERY PLAN", varchar(65535))], fetch)
 
     return Statement("EXPLAIN", sql, run)
-
-
-def null_of(kind: RType) -> Typed:
-    return Typed(f"CAST(NULL AS {kind.duck})", NULL)

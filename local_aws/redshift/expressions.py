@@ -18,7 +18,6 @@ from local_aws.redshift.compiler import (
     Compiler,
     Scope,
     Typed,
-    _name,
     rule,
     text,
 )
@@ -669,7 +668,3 @@ def current_schema(c: Compiler, node: exp.Expr, scope: Scope) -> Typed:
 
 
 _BARE["user"] = lambda c: functions.user(c).named("current_user")
-
-
-def describe(node: exp.Expr) -> str:
-    return _name(node)

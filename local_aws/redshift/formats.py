@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local_aws.redshift.errors import SqlError, Unsupported
+from local_aws.redshift.errors import Unsupported
 
 if TYPE_CHECKING:
     from local_aws.redshift.compiler import Compiler, Typed
@@ -159,7 +159,6 @@ def read_date(sql: str, pattern: str, strict: bool) -> str:
     elements = [value for kind, value in split(pattern) if kind == "element"]
     if strict or sorted(elements) != ["DD", "MM", "YYYY"] or pattern.count("DD") != 1:
         return f"CAST({read_moment(sql, pattern)} AS DATE)"
-    month_first = strptime_format(pattern).replace("%d", "01", 1)
     groups = _quoted(
         "^\\s*"
         + "".join(
@@ -176,7 +175,6 @@ def read_date(sql: str, pattern: str, strict: bool) -> str:
     def piece(name: str) -> str:
         return f"CAST(regexp_extract({sql}, {groups}, {at[name]}) AS INTEGER)"
 
-    del month_first
     made = f"(make_date({piece('YYYY')}, {piece('MM')}, 1) + ({piece('DD')} - 1))"
     return (
         f"CASE WHEN {sql} IS NULL THEN NULL WHEN regexp_matches({sql}, {groups}) THEN {made}"
@@ -195,8 +193,3 @@ def number_text(c: Compiler, value: Typed, pattern: str) -> str:
         Unsupported: always, for now: there is no counterpart of numeric formats.
     """
     raise Unsupported("TO_CHAR of a number", "Use CAST(... AS VARCHAR), LPAD and ROUND.")
-
-
-def check(pattern: str) -> None:
-    if not pattern:
-        raise SqlError("an empty format")

@@ -42,7 +42,6 @@ MACROS = (
         WHEN isinf(x) THEN CASE WHEN x > 0 THEN '' ELSE '-' END || 'Infinity'
         ELSE format('{:.15g}', x)
     END""",
-    """float4_text(x) AS format('{:.6g}', CAST(x AS DOUBLE))""",
     "divisor(b) AS CASE WHEN b = 0 THEN error('Divide by zero') ELSE b END",
     "checked(ok, value, message) AS CASE WHEN ok THEN value ELSE error(message) END",
     """initcap(s) AS list_aggregate(list_transform(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from local_aws.redshift.compute import Compute
-from local_aws.service import AwsError, Feature, Request, Response, Service, Unsupported, operation
+from local_aws.service import AwsError, Feature, Request, Response, Service, operation
 
 NAMESPACE, WORKGROUP, TAGS = (
     "redshift-serverless/namespace",
@@ -351,10 +351,3 @@ class RedshiftServerless(Service):
         arn = self._resource(request["resourceArn"])
         tags = (self.aws.store.get(TAGS, arn) or {}).get("tags", {})
         return {"tags": [{"key": key, "value": value} for key, value in sorted(tags.items())]}
-
-    def stop(self) -> None:
-        Compute.of(self.aws).stop()
-
-
-def unsupported_cluster() -> Unsupported:
-    return Unsupported("provisioned Redshift clusters", "Use a Redshift Serverless workgroup.")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from local_aws.redshift.compiler import Column, Compiler, Query, concrete
-from local_aws.redshift.dialect import Cursor, parse_one, split
-from local_aws.redshift.errors import Cancelled, SqlError, Unsupported, of_duckdb
+from local_aws.redshift.dialect import parse_one, split
+from local_aws.redshift.errors import Cancelled, SqlError, of_duckdb
 from local_aws.redshift.warehouse import View, Warehouse
 
 if TYPE_CHECKING:
@@ -108,14 +108,16 @@ class Session:
         """Stop the statement that runs now."""
         self.cancelled.set()
         self.warehouse.locks.wake()
-        self.connection.interrupt()
+        with contextlib.suppress(duckdb.Error):  # the warehouse may be closed already
+            self.connection.interrupt()
 
     def close(self) -> None:
         """End the session: what was not committed is lost, as are temporary tables."""
         if self.in_transaction:
             self.rollback()
         self.warehouse.locks.release(self)
-        self.connection.close()
+        with contextlib.suppress(duckdb.Error):
+            self.connection.close()
 
     # -- statements ------------------------------------------------------------------------
 
@@ -203,11 +205,3 @@ def _concrete(column: Column) -> Column:
     from dataclasses import replace
 
     return replace(column, type=concrete(column.type))
-
-
-def refuse(what: str, remedy: str = "") -> None:
-    raise Unsupported(what, remedy)
-
-
-def first_word(sql: str) -> str:
-    return Cursor(sql).peek()

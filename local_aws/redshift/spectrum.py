@@ -97,13 +97,13 @@ class Spectrum:
                     found.append(self._relation(schema, table))
         return found
 
-    def scan(self, relation: Relation, names: Sequence[str], where: str | None) -> str:
+    def scan(self, relation: Relation, names: Sequence[str], where: str | None, alias: str) -> str:
         """DuckDB's FROM item for the wanted columns of an external table."""
         for column in relation.columns:
             if column.name in names and column.type is NESTED:
                 raise Unsupported(f"the nested column {column.name} of an external table")
         try:
-            scan = self.lake.scan(relation.details["glue"], set(names), where, alias=relation.name)
+            scan = self.lake.scan(relation.details["glue"], set(names), where, alias=alias)
         except LakeError as error:
             raise SqlError(f"Spectrum Scan Error: {error}") from None
         return f"({scan.sql})"

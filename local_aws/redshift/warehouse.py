@@ -306,8 +306,8 @@ class View:
                 found.append(relation)
         return found
 
-    def scan(self, relation: Relation, names: Sequence[str], where: str | None) -> str:
-        return self.spectrum.scan(relation, names, where)
+    def scan(self, relation: Relation, names: Sequence[str], where: str | None, alias: str) -> str:
+        return self.spectrum.scan(relation, names, where, alias)
 
     # -- comments --------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class OneTable:
         ]
         return Relation("table", "public", "t", columns, sql='"t"')
 
-    def scan(self, relation: Relation, names: Sequence[str], where: str | None) -> str:
+    def scan(self, relation: Relation, names: Sequence[str], where: str | None, alias: str) -> str:
         raise AssertionError
 
 
