@@ -292,3 +292,19 @@ def test_external_ddl_stays_out_of_transactions(redshift: Warehouse, spectrum: N
     assert redshift.rows("select * from spectrum.made") == []
     redshift.ok("drop table spectrum.made")
     assert redshift.error("select * from spectrum.made").startswith("ERROR: relation")
+
+
+def test_partitions_that_a_query_does_not_ask_for_are_not_read(
+    redshift: Warehouse, spectrum: None, s3: Any
+) -> None:
+    s3.put_object(Bucket="lake", Key="gold/sales/day=2024-01-03/1.parquet", Body=b"broken")
+    redshift.ok(
+        "alter table spectrum.sales add partition (day='2024-01-03')"
+        " location 's3://lake/gold/sales/day=2024-01-03/'"
+    )
+    try:
+        good = "select count(*) from spectrum.sales where day < '2024-01-03' and id > 0"
+        assert redshift.value(good) == 2
+        assert redshift.run("select sum(id) from spectrum.sales")["Status"] == "FAILED"
+    finally:
+        redshift.ok("alter table spectrum.sales drop partition (day='2024-01-03')")
