@@ -31,7 +31,7 @@ NIGHT = {
 }
 REPORT = {
     "datasets": {
-        name: {"delivered": 10, "kept": 9, "rows": 9, "superseded": 0, "quarantined": {"type": 1}}
+        name: {"delivered": 10, "kept": 9, "rows": 9, "inserted": 9, "updated": 0}
         for name in NIGHT["datasets"]
     }
 }

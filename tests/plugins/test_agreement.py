@@ -17,3 +17,4 @@ def test_a_candidate_has_one_name() -> None:
 def test_a_candidate_says_its_version_and_what_it_was_built_on() -> None:
     assert catalog.VERSION == publishing.VERSION
     assert catalog.BASE_VERSION == publishing.BASE
+    assert catalog.KEY == publishing.KEY
