@@ -55,8 +55,15 @@ DATASETS = {
     "orders": ["sales_data"],
     "stores": ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"],
 }
-GOLD = ["processed_sales", "wide_vendas", "vendas_por_produto", "vendas_por_cidade_mes"]
+FACTS = ["processed_sales", "wide_vendas"]
+MARTS = ["vendas_por_produto", "vendas_por_cidade_mes"]
 QUESTIONS = ["rows_by_table", "total_by_product", "vendas_by_product", "vendas_by_month"]
+
+
+def by_key_or_whole(published: dict[str, Any]) -> dict[str, Any]:
+    """How a published table is loaded: facts by key; a mart, whose keys can vanish, whole."""
+    return {**published, "method": "UPSERT" if published["table"] in FACTS else "REPLACE"}
+
 
 with DAG(
     dag_id="sales_nightly",
@@ -177,7 +184,7 @@ with DAG(
         task_id="create_tables",
         sql=[
             "redshift/schema/create_schema.sql",
-            *[f"redshift/schema/{table}.sql" for table in GOLD],
+            *[f"redshift/schema/{table}.sql" for table in [*FACTS, *MARTS]],
         ],
         **AWS.redshift,
     )
@@ -196,13 +203,18 @@ with DAG(
         s3_bucket=AWS.bucket("gold"),
         schema="sales_schema",
         copy_options=["format as parquet"],
-        method="UPSERT",
         redshift_conn_id="aws_default",
         # Only for its role: without one the operator writes keys into the SQL text.
         aws_conn_id="redshift_copy_role",
         redshift_data_api_kwargs=AWS.redshift,
         pool=defaults.WAREHOUSE_POOL,
-    ).expand_kwargs(publish_gold.output)
+    ).expand_kwargs(publish_gold.output.map(by_key_or_whole))
+
+    prune_warehouse = RedshiftDataOperator(
+        task_id="prune_warehouse",
+        sql=[f"redshift/prune/{table}.sql" for table in FACTS],
+        **AWS.redshift,
+    )
 
     ask_athena = AthenaOperator.partial(
         task_id="ask_athena",
@@ -270,6 +282,6 @@ with DAG(
     [publish_gold, create_tables] >> load_warehouse
 
     publish_gold >> ask_athena
-    load_warehouse >> ask_redshift
+    [load_warehouse, create_external_schema] >> prune_warehouse >> ask_redshift
     [publish_gold, create_external_schema] >> ask_spectrum
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report

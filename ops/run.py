@@ -59,10 +59,11 @@ def run(rows: int) -> int:
     settings = Settings.load()
     up(settings)
     folder = settings.state / "sample" / str(rows)
-    if not (folder / "done").exists():
+    made = folder.with_suffix(".made")
+    if not made.exists():
         say(f"Making the sample delivery ({rows} sales) ...")
         generate(folder, rows)
-        (folder / "done").touch()
+        made.touch()
     deliver(settings, folder, SAMPLE_DAY)
     say(f"The night of {SAMPLE_DAY}, through Airflow's scheduler:")
     airflow = Airflow(settings)
