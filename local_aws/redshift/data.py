@@ -78,9 +78,7 @@ class RedshiftData(Service):
         """Statements that ran when the process died have failed, and old ones are forgotten."""
         now = self.aws.now()
         for key, statement in self.aws.store.list(STATEMENT):
-            if statement["CreatedAt"] < now - KEPT:
-                self._forget(key)
-            elif statement["Status"] not in DONE:
+            if statement["Status"] not in DONE:
                 statement["Status"] = "FAILED"
                 statement["Error"] = "ERROR: The connection to the server was lost."
                 for sub in statement.get("SubStatements", ()):
@@ -91,6 +89,7 @@ class RedshiftData(Service):
         for key, session in self.aws.store.list(SESSION):
             if session["Status"] != "CLOSED":
                 self.aws.store.update(SESSION, key, Status="CLOSED", UpdatedAt=now)
+        self._forget_old()
         threading.Thread(target=self._reap, name="redshift-sessions", daemon=True).start()
 
     def stop(self) -> None:
@@ -108,13 +107,27 @@ class RedshiftData(Service):
         Compute.of(self.aws).stop()
 
     def _reap(self) -> None:
-        while not self._stopped.wait(1.0):
+        for second in itertools.count(1):
+            if self._stopped.wait(1.0):
+                return
+            if second % 600 == 0:
+                self._forget_old()
             now = time.monotonic()
             with self._guard:
                 ended = [s for s in self._sessions.values() if s.expires < now]
             for each in ended:
                 if each.busy.acquire(blocking=False):
                     self._close(each)
+
+    def _forget_old(self) -> None:
+        """Statements, results and client tokens are kept for 24 hours."""
+        oldest = self.aws.now() - KEPT
+        for key, statement in self.aws.store.list(STATEMENT):
+            if statement["CreatedAt"] < oldest and statement["Status"] in DONE:
+                self._forget(key)
+        for token, known in self.aws.store.list(TOKEN):
+            if self.aws.store.get(STATEMENT, known["Id"]) is None:
+                self.aws.store.delete(TOKEN, token)
 
     def _close(self, live: Live) -> None:
         with self._guard:
@@ -416,7 +429,13 @@ class RedshiftData(Service):
         together = statement["ExecutionMode"] == "TRANSACTION"
         failures = []
         if together:
-            session.lock(statements.planned(statement["Sqls"], session))
+            try:
+                session.lock(statements.planned(statement["Sqls"], session))
+            except BaseException:
+                session.warehouse.locks.release(session)
+                for sub in statement["SubStatements"]:
+                    sub["Status"] = "ABORTED"
+                raise
         for number, sub in enumerate(statement["SubStatements"], 1):
             began = time.perf_counter_ns()
             sub["Status"] = "STARTED"

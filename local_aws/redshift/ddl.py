@@ -228,11 +228,13 @@ def make_table(
 
 def _sequence(session: Session, identity: dict[str, Any], temporary: bool) -> str:
     name = f"identity_{uuid.uuid4().hex}"
-    full = f"{session.warehouse.attached}.{INTERNAL}.{name}"
-    quoted = ".".join(quote(part) for part in (session.warehouse.attached, INTERNAL, name))
+    place = ("temp", "main") if temporary else (session.warehouse.attached, INTERNAL)
+    full = ".".join((*place, name))
+    quoted = ".".join(quote(part) for part in (*place, name))
     seed, step = identity["seed"], identity["step"]
-    low = f" MINVALUE {min(seed, -(2**62))}" if step < 0 or seed < 1 else ""
-    session.run(f"CREATE SEQUENCE {quoted}{low} START WITH {seed} INCREMENT BY {step}")
+    low = f" MINVALUE {min(seed, -(2**62))} MAXVALUE {max(seed, 2**62)}"
+    kind = "TEMPORARY SEQUENCE" if temporary else "SEQUENCE"
+    session.run(f"CREATE {kind} {quoted}{low} START WITH {seed} INCREMENT BY {step}")
     return full
 
 

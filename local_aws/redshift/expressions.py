@@ -548,8 +548,15 @@ def try_cast(c: Compiler, node: exp.TryCast, scope: Scope) -> Typed:
     """
     value = c.expr(node.this, scope)
     kind = t.from_sqlglot(node.to)
-    made = c.cast(value, kind, explicit=True)
-    return replace(made, sql=f"TRY({made.sql})", name=kind.name, nullable=True)
+    made = replace(c.cast(value, kind, explicit=True), name=kind.name, nullable=True)
+    if kind.is_string or value.type.name == "null":
+        return made
+    sql = value.sql
+    if value.type.is_string:
+        sql = f"trim({sql})"
+        if kind.is_integer:
+            sql = f"CASE WHEN regexp_full_match({sql}, '[+-]?[0-9]+') THEN {sql} END"
+    return replace(made, sql=f"TRY_CAST({sql} AS {kind.duck})")
 
 
 @rule(exp.AtTimeZone)

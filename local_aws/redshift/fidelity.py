@@ -84,7 +84,22 @@ _REFUSED = {
     "statement_timeout, time zones other than UTC": "",
 }
 
-FEATURES: tuple[Feature, ...] = tuple(
+_API = (
+    Feature("Redshift Data API", "batches", "supported", "at most 40 statements, one transaction"
+            " or AUTO_COMMIT; BEGIN, COMMIT and ROLLBACK inside them work as in psql"),
+    Feature("Redshift Data API", "sessions", "supported", "SessionKeepAliveSeconds: temporary"
+            " tables and open transactions live in them; a restart closes them"),
+    Feature("Redshift Data API", "results", "supported", "typed fields or CSV, 24 hours, 500 MB,"
+            " also after a restart"),
+    Feature("Redshift Data API", "parameters", "supported", ":name, text that takes the type of"
+            " its use"),
+    Feature("Redshift Data API", "statements that a restart interrupts", "different", "FAILED"),
+    Feature("Redshift Data API", "provisioned clusters", "refused", "as clusters that do not"
+            " exist; use a workgroup"),
+    Feature("Redshift Data API", "WithEvent", "refused", "there is no EventBridge"),
+)  # fmt: skip
+
+FEATURES: tuple[Feature, ...] = _API + tuple(
     Feature(_AREA, name, status, note)
     for status, table in (
         ("supported", _SUPPORTED),

@@ -177,7 +177,12 @@ def load_parquet(
 
     https://docs.aws.amazon.com/redshift/latest/dg/copy-usage_notes-copy-from-columnar.html
     """
-    data = [each for each in files if not each.name.startswith(_SKIPPED)]
+    top = len(uri.rpartition("/")[0]) + 1
+    data = [
+        each
+        for each in files
+        if not any(part.startswith(_SKIPPED) for part in each.uri[top:].split("/"))
+    ]
     if not data:
         raise SqlError(f"No Parquet files found for {uri}")
     paths: list[str] = []

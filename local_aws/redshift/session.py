@@ -62,6 +62,7 @@ class Session:
         self.in_transaction = False
         self.explicit = False
         self.failed = False
+        self.autocommit = True
         self.transaction_start = datetime.now(UTC)
         self.settings: dict[str, str] = {}
         self.query_id = 0
@@ -150,7 +151,7 @@ class Session:
             )
         if statement.alone and self.in_transaction:
             raise SqlError(f"{statement.word} cannot run inside a transaction block")
-        own = not self.in_transaction
+        own = self.autocommit = not self.in_transaction
         try:
             if own:
                 self.lock(statements.locks(statement, self))

@@ -110,7 +110,7 @@ class Spectrum:
 
     def drop(self, session: Session, relation: Relation) -> None:
         """DROP TABLE of an external table: it leaves the catalog, its objects stay."""
-        if session.explicit or session.failed:
+        if not session.autocommit:
             raise SqlError("DROP EXTERNAL TABLE cannot run inside a transaction block")
         external = session.view.external_schema(relation.schema)
         assert external is not None

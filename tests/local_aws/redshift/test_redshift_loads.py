@@ -290,6 +290,8 @@ def test_external_ddl_stays_out_of_transactions(redshift: Warehouse, spectrum: N
     assert done["Error"].endswith("CREATE EXTERNAL TABLE cannot run inside a transaction block")
     redshift.ok(table)
     assert redshift.rows("select * from spectrum.made") == []
+    done = redshift.batch("drop table spectrum.made")
+    assert done["Error"].endswith("DROP EXTERNAL TABLE cannot run inside a transaction block")
     redshift.ok("drop table spectrum.made")
     assert redshift.error("select * from spectrum.made").startswith("ERROR: relation")
 

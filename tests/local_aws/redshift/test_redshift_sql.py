@@ -141,6 +141,8 @@ def tables(redshift: Warehouse) -> None:
         ("select datediff(day, min(day), max(day)) from s.sales", [(2,)]),
         ("select date '2024-01-31' + interval '1 month'", [("2024-02-29 00:00:00",)]),
         ("select cast(null as int), nvl(null, 'x'), decode(2, 1, 'a', 'b')", [(None, "x", "b")]),
+        ("select try_cast('x' as int), try_cast('7' as int), try_cast('2024-13-01' as date)",
+         [(None, 7, None)]),
         ("select 0.00, 0.10::float8, 1::float8::varchar", [("0.00", 0.1, "1")]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -343,3 +345,12 @@ def test_privileges_and_maintenance_check_their_objects(redshift: Warehouse) -> 
         redshift.error("grant select on s.none to x") == 'ERROR: relation "s.none" does not exist'
     )
     assert redshift.error("vacuum s.none") == 'ERROR: relation "s.none" does not exist'
+
+
+def test_identity_of_a_temporary_table(redshift: Warehouse) -> None:
+    done = redshift.batch(
+        "create table #numbered (id int identity(5, -1), v varchar(3))",
+        "insert into #numbered (v) values ('a'), ('b')",
+        "select id, v from #numbered order by 2",
+    )
+    assert redshift.result(done["SubStatements"][2]["Id"]) == [(5, "a"), (4, "b")]
