@@ -12,9 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from include.contracts.compile import compile_contracts, contracts_json
 from include.sample_data.generate import Delivery, generate
-from moto import mock_aws
 
 ROOT = Path(__file__).resolve().parents[2]
 LANDING, BRONZE, SILVER = "test-landing", "test-bronze", "test-silver"

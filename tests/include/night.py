@@ -11,11 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import boto3
+from pyspark.sql import DataFrame, SparkSession
+
 import bronze_to_silver
 import sales_silver_to_gold
 from include.contracts.compile import load_contracts
 from include.sample_data.producer import deliver, plan_delivery
-from pyspark.sql import DataFrame, SparkSession
 
 LANDING, BRONZE, SILVER, GOLD = "test-landing", "test-bronze", "test-silver", "test-gold"
 CONTRACTS_URI = "s3://test-artifacts/contracts/contracts.json"

@@ -115,7 +115,7 @@ def test_a_file_that_arrives_while_others_are_checked_is_seen(
     put_stores(aws, sample.folder, promocao=None)
     late = STORE_FILES["promocao"]
     real = ingest.check_file
-    arrived = []
+    arrived: list[str] = []
 
     def check(chunks, dataset, where):
         if not arrived:
@@ -158,7 +158,7 @@ def test_a_missing_file_is_named_with_its_place(aws, ingest, sample) -> None:
 )
 def test_a_bad_file_is_rejected_with_its_reason(aws, ingest, sample, body, said) -> None:
     put_stores(aws, sample.folder, lojas=body)
-    with pytest.raises(ingest.DeliveryError, match="caso_estudo_lojas.csv") as raised:
+    with pytest.raises(ingest.DeliveryError, match=r"caso_estudo_lojas\.csv") as raised:
         ingest.handler({"delivery_date": DAY, "sources": ["stores"]})
     assert said in str(raised.value)
     written = manifest(aws, "stores")

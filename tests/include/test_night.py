@@ -1,34 +1,237 @@
 from __future__ import annotations
 
+import json
+import os
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import functions as F
 
-pytest.importorskip("pyspark")
-import sys
-from pathlib import Path
+from madrugada_spark.contract import JobError
+from tests.include.night import BRONZE, GOLD, SILVER, Night
 
-sys.path.insert(0, str(Path(__file__).parent))
-from night import Night
+MONDAY, TUESDAY = "2026-01-05", "2026-01-06"
+ORDERS = "id,product,quantity,price,date\n"
 
 
 @pytest.fixture
-def night(spark, aws, buckets_root, ingest) -> Night:
+def night(spark: Any, aws: Any, buckets_root: Path, ingest: Any) -> Night:
     return Night(spark, aws, buckets_root, ingest)
 
 
-def test_the_sample(night, sample):
-    import time
+def orders(folder: Path, *rows: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sales_data.csv").write_text(ORDERS + "".join(f"{row}\n" for row in rows))
+    return folder
 
-    for i in range(3):
-        t = time.time()
-        r = night.run(sample.folder, "2026-01-05")
-        print(time.time() - t)
-    night.table("gold", "vendas_por_produto").show()
-    night.table("gold", "vendas_por_cidade_mes").show(3)
-    night.table("gold", "wide_vendas").show(3)
-    night.table("silver", "quarantine").show(3, False)
-    night.table("silver", "produtos").show()
-    import json
 
-    print(json.dumps(r, indent=1))
+def test_a_night_on_the_sample(night, sample, contracts, capsys) -> None:
+    reports = night.run(sample.folder, MONDAY)
+    silver = reports["silver"]["datasets"]
+    assert {name: (r["delivered"], r["kept"], r["rows"]) for name, r in silver.items()} == {
+        "clientes": (1000, 1000, 1000),
+        "lojas": (10, 10, 10),
+        "produtos": (10, 10, 10),
+        "sales_data": (12, 10, 10),
+        "vendas": (1000, 1000, 1000),
+        "pagamentos": (856, 844, 844),
+        "promocao": (3000, 3000, 3000),
+    }
+    assert {name: r["quarantined"] for name, r in silver.items() if r["quarantined"]} == {
+        "sales_data": {"price_required": 2},
+        "pagamentos": {"empty_row": 12},
+    }
+    assert {name: r["warned"] for name, r in silver.items() if r["warned"]} == {
+        "clientes": {"nome_missing": 4},
+        "produtos": {"valor_suspicious": 1},
+        "promocao": {"id_venda_reference": 2000},
+    }
+    quarantine = night.table("silver", "quarantine")
+    assert [
+        (r["source_file"], r["line_number"], r["raw"], r["reason"])
+        for r in quarantine.where("dataset = 'sales_data'").orderBy("line_number").collect()
+    ] == [
+        (
+            "sales_data.csv",
+            12,
+            "11,Webcam,1,,2024-01-05",
+            "price is empty, expected decimal(12,2)",
+        ),
+        (
+            "sales_data.csv",
+            13,
+            "12,Headphones,2,,2024-01-05",
+            "price is empty, expected decimal(12,2)",
+        ),
+    ]
+    empty = quarantine.where("dataset = 'pagamentos'").agg(F.min("line_number"), F.count("*"))
+    assert tuple(empty.first()) == (846, 12)
+
+    wide = night.table("gold", "wide_vendas")
+    assert tuple(
+        wide.agg(
+            F.count("*"), F.sum("valor"), F.count_if("pago"), F.count_distinct("id_venda")
+        ).first()
+    ) == (1000, sample.sales_total, 844, 1000)
+    for mart in ("vendas_por_produto", "vendas_por_cidade_mes"):
+        sums = night.table("gold", mart).agg(F.sum("valor_total"), F.sum("vendas"), F.sum("pagas"))
+        assert tuple(sums.first()) == (sample.sales_total, 1000, 844)
+    flagged = night.table("gold", "vendas_por_produto").where("sinalizado").collect()
+    assert [row["id_produto"] for row in flagged] == [10]
+    totals = (
+        night.table("gold", "processed_sales")
+        .groupBy("product")
+        .agg(F.sum("total_value").alias("total"))
+        .orderBy(F.desc("total"))
+        .collect()
+    )
+    assert [(row["product"], row["total"]) for row in totals] == [
+        ("Laptop", Decimal(2450)),
+        ("Monitor", Decimal(620)),
+        ("Keyboard", Decimal(215)),
+        ("Mouse", Decimal(110)),
+        ("Headphones", Decimal(100)),
+        ("Webcam", Decimal(50)),
+    ]
+    # COPY from Parquet goes by position and reads every file under the location.
+    for name, table in contracts["gold"].items():
+        assert night.table("gold", name).dtypes == [
+            (c["name"], c["type"]) for c in table["columns"]
+        ]
+    for bucket in (SILVER, GOLD):
+        files = [p for p in (night.root / bucket).rglob("*") if p.is_file()]
+        assert {p.suffix for p in files} == {".parquet"}
+        assert not any(part.count("=") for p in files for part in p.parts)
+    said = capsys.readouterr().out
+    assert "empty_row 12" in said
+    assert "wide_vendas" in said
+
+
+def test_candidates_say_what_they_were_made_from(night, tmp_path) -> None:
+    folder = orders(tmp_path, "1,Laptop,1,10.00,2024-01-01")
+    first = night.run(folder, MONDAY, "orders")
+    second = night.run(folder, MONDAY, "orders")
+    name = f"silver_sales_data_{second['silver']['version'][-12:]}"
+    table = night.glue.get_table(DatabaseName="madrugada_staging", Name=name)["Table"]
+    descriptor = table["StorageDescriptor"]
+    version = second["silver"]["version"]
+    assert descriptor["Location"] == f"s3://{SILVER}/sales_data/{version}/"
+    assert table["TableType"] == "EXTERNAL_TABLE"
+    assert table["Parameters"] == {
+        "classification": "parquet",
+        "EXTERNAL": "TRUE",
+        "madrugada.version": version,
+        "madrugada.base_version": first["silver"]["version"],
+        "madrugada.delivery_date": MONDAY,
+    }
+    serde = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    assert descriptor["SerdeInfo"]["SerializationLibrary"] == serde
+    assert [c["Name"] for c in descriptor["Columns"]][-2:] == ["ingest_date", "warnings"]
+    assert second["gold"]["silver_versions"] == {"sales_data": version}
+    assert list(second["gold"]["tables"]) == ["processed_sales"]
+    stored = night.s3.get_object(Bucket=SILVER, Key=f"_reports/{version}.json")["Body"].read()
+    assert json.loads(stored) == second["silver"]
+    # Nothing of the first run was overwritten.
+    assert list((night.root / SILVER / "sales_data" / first["silver"]["version"]).iterdir())
+
+
+def rows_of(night: Night, layer: str = "silver", name: str = "sales_data") -> list[tuple[Any, ...]]:
+    table = night.table(layer, name).orderBy("id")
+    return [(r["id"], str(r["price"]), str(r["ingest_date"])) for r in table.collect()]
+
+
+def test_nights_in_any_order_and_again_give_the_same_tables(night, tmp_path) -> None:
+    monday = orders(
+        tmp_path / "mon",
+        "1,A,1,1.00,2024-01-01",
+        "2,B,1,2.00,2024-01-01",
+        "2,B,1,2.50,2024-01-01",
+        "x,B,1,2.50,2024-01-01",
+    )
+    tuesday = orders(tmp_path / "tue", "2,B,1,9.00,2024-01-02", "3,C,1,3.00,2024-01-02")
+    night.run(monday, MONDAY, "orders")
+    newer = night.run(tuesday, TUESDAY, "orders")["silver"]["datasets"]["sales_data"]
+    assert (newer["inserted"], newer["updated"], newer["rows"]) == (1, 1, 3)
+    expected = [(1, "1.00", MONDAY), (2, "9.00", TUESDAY), (3, "3.00", TUESDAY)]
+    assert rows_of(night) == expected
+    again = night.run(monday, MONDAY, "orders")["silver"]["datasets"]["sales_data"]
+    assert rows_of(night) == expected
+    assert (again["delivered"], again["kept"], again["rows"]) == (4, 2, 3)
+    assert again["quarantined"] == {"duplicate_key": 1, "id_type": 1}
+    assert (again["inserted"], again["updated"]) == (1, 0)
+    quarantine = night.table("silver", "quarantine")
+    assert sorted((r["line_number"], r["rule"]) for r in quarantine.collect()) == [
+        (3, "duplicate_key"),
+        (5, "id_type"),
+    ]
+    night.run(tuesday, TUESDAY, "orders")
+    assert rows_of(night) == expected
+    assert night.table("silver", "quarantine").count() == 2
+
+
+def test_a_delivery_that_is_not_there_stops_before_anything_is_written(night, sample) -> None:
+    night.deliver(sample.folder, MONDAY)
+    with pytest.raises(JobError, match=r"the manifest of orders of 2026-01-06 cannot be read from"):
+        night.silver(TUESDAY)
+    key = f"stores/lojas/ingest_date={MONDAY}/caso_estudo_lojas.csv"
+    good = night.s3.get_object(Bucket=BRONZE, Key=key)["Body"].read()
+    night.s3.put_object(Bucket=BRONZE, Key=key, Body=good.replace(b"cidade", b"city"))
+    with pytest.raises(JobError, match=f"{key} is not the file that its manifest describes"):
+        night.silver(MONDAY)
+    night.s3.delete_object(Bucket=BRONZE, Key=key)
+    with pytest.raises(JobError, match=f"{key} is in the manifest and cannot be read: NoSuchKey"):
+        night.silver(MONDAY)
+    assert not any((night.root / SILVER).iterdir())
+
+
+def test_a_rejected_delivery_and_a_wrong_header_are_told(night, tmp_path) -> None:
+    night.deliver(orders(tmp_path, "1,A,1,1.00,2024-01-01"), MONDAY, "orders")
+    key = f"_manifests/orders/{MONDAY}.json"
+    manifest = json.loads(night.s3.get_object(Bucket=BRONZE, Key=key)["Body"].read())
+    body = b"id,product,quantity,cost,date\n1,A,1,1.00,2024-01-01\n"
+    night.s3.put_object(Bucket=BRONZE, Key=manifest["files"][0]["key"], Body=body)
+    head = night.s3.head_object(Bucket=BRONZE, Key=manifest["files"][0]["key"])
+    manifest["files"][0]["etag"] = head["ETag"].strip('"')
+    night.s3.put_object(Bucket=BRONZE, Key=key, Body=json.dumps(manifest))
+    with pytest.raises(JobError, match=r"expected id,product,quantity,price,date, found id"):
+        night.silver(MONDAY, "orders")
+    manifest |= {"status": "rejected", "errors": ["sales_data.csv is empty"]}
+    night.s3.put_object(Bucket=BRONZE, Key=key, Body=json.dumps(manifest))
+    with pytest.raises(JobError, match=r"the delivery is rejected, not complete: sales_data\.csv"):
+        night.silver(MONDAY, "orders")
+
+
+def test_rows_that_the_manifest_counts_and_the_file_lacks_stop_the_night(night, tmp_path) -> None:
+    night.deliver(orders(tmp_path, "1,A,1,1.00,2024-01-01"), MONDAY, "orders")
+    key = f"_manifests/orders/{MONDAY}.json"
+    manifest = json.loads(night.s3.get_object(Bucket=BRONZE, Key=key)["Body"].read())
+    manifest["files"][0]["rows"] = 2
+    night.s3.put_object(Bucket=BRONZE, Key=key, Body=json.dumps(manifest))
+    with pytest.raises(JobError, match="2 rows delivered, but 1 kept and 0 quarantined"):
+        night.silver(MONDAY, "orders")
+    assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
+
+
+def test_too_many_rejected_rows_stop_the_night(night, tmp_path) -> None:
+    good = "1,A,1,1.00,2024-01-01"
+    night.deliver(orders(tmp_path, good, "2,A,1,,2024-01-01", "3,A,1,,"), MONDAY, "orders")
+    with pytest.raises(JobError, match=r"2 of 3 rows rejected \(66\.7 %\), at most 50 % allowed"):
+        night.silver(MONDAY, "orders")
+    assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
+
+
+def test_gold_wants_silver_first(night) -> None:
+    with pytest.raises(JobError, match=r"not published yet: madrugada_silver\.sales_data"):
+        night.gold(MONDAY, "orders")
+
+
+@pytest.mark.skipif(
+    "REAL_FILES" not in os.environ, reason="REAL_FILES names no folder with the real deliveries"
+)
+def test_the_real_files(night) -> None:
+    night.run(Path(os.environ["REAL_FILES"]), MONDAY, "stores")
+    wide = night.table("gold", "wide_vendas")
+    sums = wide.agg(F.count("*"), F.sum("valor")).first()
+    assert tuple(sums) == (1000, Decimal("354434120.00"))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from include.contracts.compile import (
+    CONTRACTS_FOLDER,
+    ContractError,
+    compile_contracts,
+    contracts_json,
+    load_contract,
+    load_contracts,
+    main,
+)
+
+FILES = sorted(CONTRACTS_FOLDER.glob("*.yaml"))
+STORES = ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"]
+GOLD = ["processed_sales", "vendas_por_cidade_mes", "vendas_por_produto", "wide_vendas"]
+
+
+def test_there_is_a_contract_for_each_dataset_and_table(contracts) -> None:
+    assert contracts["sources"] == {"orders": ["sales_data"], "stores": STORES}
+    assert sorted(contracts["datasets"]) == sorted(["sales_data", *STORES])
+    assert sorted(contracts["gold"]) == GOLD
+    assert len(FILES) == 11
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_contract_is_valid_by_the_standard(path: Path) -> None:
+    schema = json.loads(OpenDataContractStandard.json_schema())
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+    assert OpenDataContractStandard.from_file(str(path)).name == path.stem
+
+
+def test_headers_are_those_of_the_files(contracts) -> None:
+    headers = {
+        d["file_name"]: d["delimiter"].join(c["header"] for c in d["columns"])
+        for d in contracts["datasets"].values()
+    }
+    assert headers == {
+        "sales_data.csv": "id,product,quantity,price,date",
+        "caso_estudo_clientes.csv": "id;nome;sexo;dt_nasc",
+        "caso_estudo_lojas.csv": "id;cidade",
+        "caso_estudo_produtos.csv": "id;produto;valor",
+        "caso_estudo_vendas.csv": "id;id_cliente;id_loja;id_produto;dt_venda",
+        "caso_estudo_pagamentos.csv": "id;id_venda;dt_pgto",
+        "caso_estudo_venda_promocao.csv": "id_venda;promoção",
+    }
+
+
+def test_the_rules_that_the_real_files_need(contracts) -> None:
+    rules = {
+        (name, rule["id"]): (rule["kind"], rule["severity"])
+        for name, dataset in contracts["datasets"].items()
+        for rule in dataset["rules"]
+    }
+    assert rules["sales_data", "price_required"] == ("required", "error")
+    assert rules["sales_data", "quantity_required"] == ("required", "error")
+    assert rules["sales_data", "total_value_fits"] == ("product_maximum", "error")
+    assert rules["produtos", "valor_suspicious"] == ("maximum", "warn")
+    assert rules["promocao", "id_venda_reference"] == ("reference", "warn")
+    assert rules["vendas", "id_produto_reference"] == ("reference", "warn")
+    assert ("clientes", "dt_nasc_required") not in rules
+
+
+def test_gold_has_the_columns_that_were_asked_for_in_their_order() -> None:
+    contracts = load_contracts()
+    assert contracts["wide_vendas"].redshift_columns() == [
+        ("id_venda", "int"),
+        ("id_cliente", "int"),
+        ("nome_cliente", "varchar(256)"),
+        ("sexo_cliente", "varchar(256)"),
+        ("dt_nasc", "date"),
+        ("id_loja", "int"),
+        ("cidade", "varchar(256)"),
+        ("id_produto", "int"),
+        ("dt_venda", "date"),
+        ("produto", "varchar(256)"),
+        ("valor", "decimal(12,2)"),
+        ("promocao", "boolean"),
+        ("dt_pgto", "date"),
+        ("pago", "boolean"),
+    ]
+    assert contracts["processed_sales"].redshift_ddl("sales_schema") == (
+        "create table if not exists sales_schema.processed_sales (\n"
+        "    id int not null,\n"
+        "    product varchar(256) not null,\n"
+        "    quantity int not null,\n"
+        "    price decimal(12,2) not null,\n"
+        "    date date not null,\n"
+        "    total_value decimal(12,2) not null,\n"
+        "    primary key (id)\n"
+        ")"
+    )
+
+
+def test_silver_tables_carry_their_delivery_and_warnings() -> None:
+    assert load_contracts()["produtos"].glue_columns() == [
+        {"Name": "id", "Type": "int"},
+        {"Name": "produto", "Type": "string"},
+        {"Name": "valor", "Type": "decimal(12,2)"},
+        {"Name": "ingest_date", "Type": "date"},
+        {"Name": "warnings", "Type": "string"},
+    ]
+
+
+def test_a_dataset_comes_after_those_it_refers_to(contracts) -> None:
+    order = list(contracts["datasets"])
+    for name, dataset in contracts["datasets"].items():
+        for rule in dataset["rules"]:
+            if rule["kind"] == "reference":
+                assert order.index(rule["parameters"]["dataset"]) < order.index(name)
+
+
+def test_the_document_is_the_same_every_time_and_on_the_command_line(tmp_path) -> None:
+    out = tmp_path / "contracts.json"
+    assert main(["--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8") == contracts_json() == contracts_json()
+    assert json.loads(contracts_json()) == compile_contracts()
+
+
+def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
+    folder = tmp_path / "contracts"
+    shutil.copytree(CONTRACTS_FOLDER, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    path = folder / f"{name}.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path.name}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("lojas", "kind: DataContract", "kind: Contract", "kind: expected DataContract"),
+        ("lojas", "name: lojas\nversion", "name: Lojas\nversion", "name: expected lower case"),
+        ("lojas", "name: lojas\nversion", "name: shops\nversion", "expected 'lojas', the name of"),
+        ("lojas", "value: silver", "value: bronze", "customProperties.layer: expected silver"),
+        ("lojas", 'delimiter: ";"', 'delimiter: ";;"', "servers.landing.delimiter: expected one"),
+        ("lojas", "value: utf-8", "value: latin-1", "customProperties.encoding: expected utf-8"),
+        ("lojas", "value: 20", "value: 120", "maxQuarantinedPercent: expected 0 to 100"),
+        ("lojas", "property: source", "property: sauce", "unknown property 'sauce'"),
+        ("lojas", "physicalType: int", "physicalType: int4", "properties.id.physicalType"),
+        ("lojas", "logicalType: integer", "logicalType: string", "properties.id.logicalType"),
+        ("lojas", "{minimum: 1}", "{minimum: one}", "logicalTypeOptions.minimum: expected a limit"),
+        ("lojas", "{minimum: 1}", "{atLeast: 1}", "not supported: atLeast"),
+        ("lojas", "primaryKeyPosition: 1", "primaryKeyPosition: 2", "primaryKeyPosition: expected"),
+        ("lojas", "mustBeGreaterOrEqualTo: 1", "mustBe: 1", "quality.has_rows: expected severity"),
+        ("lojas", "    physicalName: caso_estudo_lojas.csv", "", "schema.physicalName"),
+        ("vendas", "dd/MM/yyyy", "DD-MM-YYYY", "properties.dt_venda.logicalTypeOptions.format"),
+        ("vendas", "to: clientes.id", "to: pessoas.id", "no dataset 'pessoas'"),
+        ("vendas", "to: clientes.id", "to: clientes.nome", "expected the key of clientes, id"),
+        ("vendas", "value: warn", "value: error", "relationships.severity: expected warn"),
+        ("vendas", "to: clientes.id", "to: pagamentos.id", "go round in a circle"),
+        ("produtos", "severity: warn", "severity: info", "expected error or warn, found 'info'"),
+        ("produtos", "decimal(12,2)", "decimal(12, 2)", "properties.valor.physicalType"),
+        ("promocao", "- property: falseValue", "- property: noValue", "unknown property 'noValue'"),
+        ("sales_data", "[quantity, price]", "[quantity, cost]", "multiply: cost: no such column"),
+        ("wide_vendas", "value: [stores]", "value: [shops]", "no dataset has source 'shops'"),
+        ("lojas", "    properties:\n", "    properties:\n      - 7\n", "not shaped as an ODCS v3"),
+        ("lojas", "schema:", "schema: [", "not readable as YAML"),
+    ],
+)
+def test_a_mistake_names_its_file_and_field(tmp_path, name, old, new, said) -> None:
+    path = changed(tmp_path, name, old, new)
+    with pytest.raises(ContractError) as raised:
+        load_contracts(path.parent)
+    assert said in str(raised.value)
+    assert f"{name}.yaml" in str(raised.value) or "circle" in said
+
+
+def test_a_contract_that_is_no_mapping_is_refused(tmp_path) -> None:
+    (tmp_path / "x.yaml").write_text("- 1\n")
+    with pytest.raises(ContractError, match=r"x\.yaml: expected a mapping"):
+        load_contract(tmp_path / "x.yaml")
+    with pytest.raises(ContractError, match="found none"):
+        load_contracts(tmp_path / "empty")
