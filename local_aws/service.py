@@ -1,4 +1,4 @@
-"""What every engine shares: operations by their AWS names, AWS-shaped errors, and what is refused."""
+"""What engines share: operations by their AWS names, AWS-shaped errors, and what is refused."""
 
 from __future__ import annotations
 

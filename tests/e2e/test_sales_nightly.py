@@ -1,4 +1,4 @@
-"""Nights of sales through a real scheduler on the embedded AWS, with exact figures at each layer."""
+"""Nights of sales through a real scheduler on the embedded AWS, exact figures at each layer."""
 
 from __future__ import annotations
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -22,10 +25,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MADRUGADA_STATE", str(tmp_path))
-    monkeypatch.setenv("PORT", str(free_port()))
-    monkeypatch.setenv("AWS_PORT", str(free_port()))
+def nothing_is_up(tmp_path: Path) -> Iterator[None]:
+    """A stack that nobody started; commands may set variables of this process."""
+    ports = {"PORT": str(free_port()), "AWS_PORT": str(free_port())}
+    with patch.dict(os.environ, MADRUGADA_STATE=str(tmp_path), **ports):
+        yield
 
 
 class TestDates:
