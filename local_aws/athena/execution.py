@@ -116,7 +116,9 @@ class Execution:
         except duckdb.Error as error:
             if self._cancelled.is_set():
                 raise Cancelled("Query cancelled by user") from error
-            raise explained(error) from error
+            found = explained(error)
+            root = f"{self.aws.s3.bucket_path('b').parent}/"
+            raise QueryError(found.code, found.message.replace(root, "s3://")) from error
         finally:
             if self._connection is not None:
                 self._connection.close()

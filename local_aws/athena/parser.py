@@ -97,11 +97,13 @@ def _where(error: ParseError) -> str:
 
 def position(node: exp.Expr) -> str:
     """``line 1:8: `` of a node, or nothing where the parser did not keep it."""
-    for part in (node, node.this if isinstance(node.this, exp.Expr) else None):
-        if part is not None and part.meta.get("line"):
+    part: object = node
+    while isinstance(part, exp.Expr):
+        if part.meta.get("line"):
             meta = part.meta
             start = meta.get("col", 1) - max(meta.get("end", 0) - meta.get("start", 0), 0)
             return f"line {meta['line']}:{max(start, 1)}: "
+        part = part.this
     return ""
 
 

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -28,8 +28,10 @@ def file_list(files: Iterable[Path]) -> str:
     return "[" + ", ".join(literal(str(file)) for file in files) + "]"
 
 
-def schemas(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, Schema]:
-    """The columns of each file, from its footer.
+def schemas(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], uri: Callable[[Path], str]
+) -> dict[Path, Schema]:
+    """The columns of each file, from its footer. ``uri`` names a file in an error.
 
     Raises:
         LakeError: a file is not Parquet.
@@ -44,7 +46,10 @@ def schemas(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dic
                 f" FROM parquet_schema({file_list(batch)})"
             ).fetchall()
         except duckdb.Error as error:
-            raise LakeError("HIVE_BAD_DATA", f"Not valid Parquet file: {error}") from error
+            said = str(error)
+            for file in batch:
+                said = said.replace(str(file), uri(file))
+            raise LakeError("HIVE_BAD_DATA", f"Not valid Parquet file: {said}") from error
         for file_name, name, children, type_ in rows:
             file = Path(file_name)
             if file not in found:

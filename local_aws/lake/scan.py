@@ -209,8 +209,8 @@ class Lake:
             serde, properties = group[0].serde, group[0].properties
             files = [file for part in group for file in part.files]
             if serde == PARQUET_SERDE:
+                shapes = parquet.schemas(connection, files, self.uri)
                 bytes_ += parquet.chunk_bytes(connection, files, names)
-                shapes = parquet.schemas(connection, files)
                 for schema in dict.fromkeys(shapes.values()):
                     like = [file for file in files if shapes[file] == schema]
                     expressions = {
