@@ -15,7 +15,7 @@ from typing import Any
 from local_aws.athena import statements
 from local_aws.athena.base import ENGINE, checked_result_configuration, invalid, page
 from local_aws.athena.errors import QueryError
-from local_aws.athena.execution import Cancelled, Execution, Job, Outcome
+from local_aws.athena.execution import Cancelled, Execution, Job, Outcome, open_database
 from local_aws.athena.fidelity import FEATURES
 from local_aws.athena.metadata import NAME, MetadataOperations
 from local_aws.athena.results import read_csv
@@ -40,6 +40,7 @@ class Athena(WorkGroupOperations, MetadataOperations):
     def setup(self) -> None:
         self._running: dict[str, Execution] = {}
         self._lock = threading.Lock()
+        self._database = open_database(self.aws.config.state)
         self.ensure_primary()
 
     def start(self) -> None:
@@ -100,7 +101,7 @@ class Athena(WorkGroupOperations, MetadataOperations):
             and bool(configuration["ResultConfiguration"].get("OutputLocation")),
             cutoff=configuration.get("BytesScannedCutoffPerQuery"),
         )
-        execution = Execution(self.aws, job, self.prepared)
+        execution = Execution(self.aws, job, self._database, self.prepared)
         with self._lock:
             self._running[key] = execution
         self.aws.background(self._run, execution)

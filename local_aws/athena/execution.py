@@ -35,6 +35,7 @@ from local_aws.athena.writing import (
     write,
 )
 from local_aws.lake import FAILURE, LakeError, quoted
+from local_aws.lake.database import Database
 from local_aws.lake.scan import PARQUET_SERDE
 from local_aws.lake.text import JSON_SERDES, LAZY_SIMPLE
 from local_aws.service import AwsError
@@ -43,8 +44,18 @@ if TYPE_CHECKING:
     from local_aws.instance import Instance
 
 MEMORY = "2GB"
-THREADS = 2
+"""For all queries together."""
 _BATCH = 5000
+
+
+def open_database(state: Path) -> Database:
+    """The DuckDB in which all queries run, with the macros that translated SQL calls."""
+    return Database(
+        MACROS,
+        memory_limit=MEMORY,
+        threads="2",
+        temp_directory=str(state / "athena" / "tmp"),
+    )
 
 
 class Cancelled(Exception):
@@ -83,9 +94,16 @@ class Outcome:
 class Execution:
     """Runs one job; :meth:`cancel` may be called from another thread."""
 
-    def __init__(self, aws: Instance, job: Job, prepared: Callable[[str, str], str | None]) -> None:
+    def __init__(
+        self,
+        aws: Instance,
+        job: Job,
+        database: Database,
+        prepared: Callable[[str, str], str | None],
+    ) -> None:
         self.aws = aws
         self.job = job
+        self.database = database
         self.catalog = GlueCatalog(aws)
         self.prepared = prepared
         self.scanned = 0
@@ -161,21 +179,8 @@ class Execution:
         return made, round((time.monotonic() - started) * 1000)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB of its own: nothing is shared between queries."""
-        scratch = self.aws.config.state / "athena" / "tmp"
-        connection = duckdb.connect(
-            config={
-                "memory_limit": MEMORY,
-                "threads": str(THREADS),
-                "temp_directory": str(scratch),
-                "python_enable_replacements": "false",
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            }
-        )
-        connection.execute("SET TimeZone = 'UTC'")
-        for macro in MACROS:
-            connection.execute(macro)
+        """A connection of its own; memory and threads are shared by all queries."""
+        connection = self.database.connect()
         self._connection = connection
         if self._cancelled.is_set():
             raise Cancelled("Query cancelled by user")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from local_aws.lake import parquet, text
+from local_aws.lake.database import Database
 from local_aws.lake.errors import LakeError
 from local_aws.lake.types import HiveType, literal, parse_type, quoted
 from local_aws.service import AwsError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 DEFAULT_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+_FOOTERS = Database(threads="2", memory_limit="512MB")
+"""Where footers, partition values and JSON keys are looked at; it holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Lake:
         wanted = names if columns is None else columns
         if wanted - names - {"$path"}:
             raise LakeError("COLUMN_NOT_FOUND", f"No column {', '.join(sorted(wanted - names))}")
-        with duckdb.connect() as connection:
+        with _FOOTERS.connect() as connection:
             parts = self._parts(table, declared, where, alias, connection)
             for part in parts:
                 part.files = self.files(part.location)

@@ -54,7 +54,7 @@ def lines(files: Sequence[Path], skip: int) -> str:
         f"SELECT coalesce(line, '') AS line, filename AS __file FROM read_csv({file_list(group)},"
         f" columns={{'line': 'VARCHAR'}}, auto_detect=false, header=false, skip={skip}, quote='',"
         f" escape='', delim='{separator}', compression='{compression}', filename=true,"
-        " max_line_size=33554432, strict_mode=true)"
+        " strict_mode=true)"
         for compression, group in groups.items()
     ]
     return " UNION ALL ".join(parts)

@@ -42,12 +42,12 @@ class World:
         columns: list[tuple[str, str]],
         serde_properties: dict[str, str] | None = None,
         keys: list[tuple[str, str]] | None = None,
-        **properties: str,
+        properties: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         return {
             "DatabaseName": "d",
             "Name": "t",
-            "Parameters": properties,
+            "Parameters": properties or {},
             "PartitionKeys": [{"Name": n, "Type": type_} for n, type_ in keys or []],
             "StorageDescriptor": {
                 "Location": "s3://b/t",
@@ -113,7 +113,10 @@ class TestLazySimple:
         world.put("t/a.csv", '\ufeffid;nome;dia;valor\r\n1;"Zé";2024-01-02;1.5\r\n'.encode())
         world.put("t/b.csv", b"id;nome;dia;valor\n1.5;\\N;02/01/2024;x\n\n7;a\n8;b;;;extra\n")
         table = world.table(
-            LAZY_SIMPLE, self.COLUMNS, {"field.delim": ";"}, **{"skip.header.line.count": "1"}
+            LAZY_SIMPLE,
+            self.COLUMNS,
+            {"field.delim": ";"},
+            properties={"skip.header.line.count": "1"},
         )
         assert world.rows(table) == [
             (1, '"Zé"', date(2024, 1, 2), Decimal("1.50")),
