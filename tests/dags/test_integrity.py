@@ -26,6 +26,7 @@ EXPECTED = {
             "create_tables",
             "create_external_schema",
             "load_warehouse",
+            "prune_warehouse",
             "ask_athena",
             "ask_redshift",
             "ask_spectrum",

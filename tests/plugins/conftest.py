@@ -15,13 +15,17 @@ from pytest_socket import disable_socket, enable_socket
 
 from madrugada.settings import Settings, settings
 
+_read_once = cache(JSONFileLoader().load_file)
 
-@pytest.fixture(autouse=True, scope="package")
+
+@pytest.fixture(autouse=True, scope="module")
 def models_read_once() -> Iterator[None]:
-    """Every hook makes a session of its own, and each would parse botocore's models again."""
+    """Every hook makes a session of its own, and each would parse botocore's models again.
+
+    For these modules alone: a model that is shared keeps what is written into it.
+    """
     with pytest.MonkeyPatch.context() as patched:
-        read = cache(JSONFileLoader().load_file)
-        patched.setattr(JSONFileLoader, "load_file", staticmethod(read))
+        patched.setattr(JSONFileLoader, "load_file", staticmethod(_read_once))
         yield
 
 
