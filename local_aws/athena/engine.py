@@ -54,6 +54,7 @@ class Athena(WorkGroupOperations, MetadataOperations):
             running = list(self._running.values())
         for execution in running:
             execution.cancel()
+        self._database.close()
 
     # Starting and running
 
