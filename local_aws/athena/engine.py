@@ -54,7 +54,6 @@ class Athena(WorkGroupOperations, MetadataOperations):
             running = list(self._running.values())
         for execution in running:
             execution.cancel()
-        self._database.close()
 
     # Starting and running
 
