@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from include.sample_data import producer
 from ops.nightly import a_date
 from ops.settings import OpsError, Settings
 from ops.sql import client
+from ops.stack import answers
 
 
 def deliver(settings: Settings, folder: Path, day: date) -> None:
@@ -25,6 +25,10 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
         OpsError: the folder cannot be sent, or the delivery was rejected or is incomplete; the
             message names each file and what was expected.
     """
+    if not answers(f"{settings.aws_url}/_local/health"):
+        raise OpsError(
+            f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
+        )
     try:
         plan = producer.plan_delivery(folder, load_contracts().values())
         for path in plan.unknown:
@@ -52,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
         if not args.folder or not args.date:
             raise OpsError("Say what to deliver: make deliver FROM=<folder> DATE=2026-01-05")
         settings = Settings.load()
-        os.environ.update(settings.aws_environment())
         deliver(settings, Path(args.folder).expanduser(), a_date(args.date))
     except OpsError as error:
         print(error, file=sys.stderr)

@@ -164,12 +164,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--end", help="last delivery date of a backfill")
     args = parser.parse_args(argv)
     try:
-        airflow = Airflow(Settings.load())
         if args.date:
-            run_id = trigger(airflow, args.dag, a_date(args.date))
-            good = watch(airflow, args.dag, run_id)
+            day = a_date(args.date)
+            airflow = Airflow(Settings.load())
+            good = watch(airflow, args.dag, trigger(airflow, args.dag, day))
         elif args.start and args.end:
-            good = backfill(airflow, args.dag, a_date(args.start), a_date(args.end))
+            first, last = a_date(args.start), a_date(args.end)
+            good = backfill(Airflow(Settings.load()), args.dag, first, last)
         else:
             raise OpsError(
                 "Say which nights: make nightly DATE=2026-01-05,"

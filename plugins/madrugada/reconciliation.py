@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.athena import AthenaHook
 from airflow.providers.amazon.aws.hooks.redshift_data import RedshiftDataHook
 
 Row = tuple[str, ...]
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E-?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ def _text(value: Any) -> str:
         return "∅"
     if isinstance(value, bool):
         return str(value).lower()
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return str(value)
-    return f"{number.normalize():f}" if number.is_finite() else str(value)
+    text = str(value)
+    # Only what an engine would print for a number: a product called 007 is not a 7.
+    if _NUMBER.fullmatch(text):
+        return f"{Decimal(text).normalize():f}"
+    return text
 
 
 def differences(question: str, answers: list[Answer]) -> list[str]:
