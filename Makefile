@@ -52,7 +52,7 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 	@$(PY) -m ops.logs "$(LOG)"
 
 test: setup ## all tests
-	@$(VENV)/bin/pytest -q
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
 lint: setup ## formatter, linter, types and template, in check mode
 	@$(VENV)/bin/ruff format --check .
