@@ -158,9 +158,12 @@ class SilverRun:
         return f"s3://{self.options.silver_bucket}/{table}/{self.options.version}/"
 
     def _write_all(self) -> dict[str, Any]:
-        """Writes every table and the quarantine, counts what was written, and checks the sums."""
-        with ThreadPoolExecutor(max_workers=len(self.datasets) + 2) as pool:
-            quarantine = pool.submit(self._write_rejected)
+        """Writes every table and the quarantine, counts what was written, and checks the sums.
+
+        Files are read a second time only where rows are missing from the table: those must be in
+        quarantine, and when they are not there either, the run stops.
+        """
+        with ThreadPoolExecutor(max_workers=len(self.datasets) + 1) as pool:
             before = pool.submit(self._count_published)
             tables: dict[str, Future[float]] = {}
             for dataset in self.datasets:
@@ -172,60 +175,85 @@ class SilverRun:
                 ]
                 tables[dataset.name] = pool.submit(self._write_table, dataset, waits)
             seconds = {name: future.result() for name, future in tables.items()}
-            quarantine.result()
-        written, quarantined = self._count_written()
-        reports = {}
-        for dataset in self.datasets:
-            name = dataset.name
-            base = self.published[name]
-            others = {day: n for day, n in before.result()[name].items() if day != self.day}
-            newer = any(day > self.day for day in others)
-            new_rows = sum(n for (is_new, _), n in written[name].items() if is_new)
-            rows = sum(written[name].values())
-            updated = sum(others.values()) - (rows - new_rows)
-            warned: Counter[str] = Counter()
-            for (is_new, warnings), n in written[name].items():
-                for rule in warnings.split(";") if is_new and warnings else ():
-                    warned[rule] += n
-            files, size = files_and_bytes(self.spark, self.location(name))
-            reports[name] = {
-                "delivered": self.files[name].rows,
-                "kept": new_rows + (self._count_superseded(dataset) if newer else 0),
-                "quarantined": dict(sorted(quarantined[name].items())),
-                "warned": dict(sorted(warned.items())),
-                "inserted": new_rows - updated,
-                "updated": updated,
-                "rows": rows,
-                "files": files,
-                "bytes": size,
-                "seconds": seconds[name],
-                "location": self.location(name),
-                "base_version": base.version if base is not None else "",
-            }
-        self._settle_duplicates(reports)
+        written = self._count_written()
+        reports = {
+            dataset.name: self._report_on(
+                dataset, written[dataset.name], before.result()[dataset.name]
+            )
+            for dataset in self.datasets
+        }
+        for name, report in reports.items():
+            report["seconds"] = seconds[name]
+        self._write_quarantine(reports)
         return reports
 
-    def _settle_duplicates(self, reports: dict[str, Any]) -> None:
-        """Sends repeated keys to quarantine; then every delivered row must be accounted for.
+    def _report_on(
+        self,
+        dataset: Dataset,
+        written: dict[tuple[bool, str | None], int],
+        before: dict[date, int],
+    ) -> dict[str, Any]:
+        """One dataset's figures, from what is in the table now and what was in it before."""
+        name = dataset.name
+        base = self.published[name]
+        others = {day: n for day, n in before.items() if day != self.day}
+        newer = any(day > self.day for day in others)
+        new_rows = sum(n for (is_new, _), n in written.items() if is_new)
+        rows = sum(written.values())
+        updated = sum(others.values()) - (rows - new_rows)
+        warned: Counter[str] = Counter()
+        for (is_new, warnings), n in written.items():
+            for rule in warnings.split(";") if is_new and warnings else ():
+                warned[rule] += n
+        files, size = files_and_bytes(self.spark, self.location(name))
+        return {
+            "delivered": self.files[name].rows,
+            "kept": new_rows + (self._count_superseded(dataset) if newer else 0),
+            "quarantined": {},
+            "warned": dict(sorted(warned.items())),
+            "inserted": new_rows - updated,
+            "updated": updated,
+            "rows": rows,
+            "files": files,
+            "bytes": size,
+            "seconds": 0.0,
+            "location": self.location(name),
+            "base_version": base.version if base is not None else "",
+        }
 
-        Only the rows that are neither in the table nor in quarantine yet can be such, so datasets
-        that have none are not looked through again.
-        """
+    def _write_quarantine(self, reports: dict[str, Any]) -> None:
+        """Other nights' rejected rows as they were, and this night's; then the sums must agree."""
 
-        def unaccounted(dataset: Dataset) -> int:
-            report = reports[dataset.name]
-            out = report["kept"] + sum(report["quarantined"].values())
-            return int(report["delivered"] - out)
+        def unaccounted() -> list[Dataset]:
+            return [
+                dataset
+                for dataset in self.datasets
+                if (report := reports[dataset.name])["delivered"]
+                != report["kept"] + sum(report["quarantined"].values())
+            ]
 
-        doubtful = [dataset for dataset in self.datasets if unaccounted(dataset)]
-        if doubtful:
-            self._write_duplicates(doubtful)
-            _, quarantined = self._count_written()
-            for dataset in doubtful:
-                counts = dict(sorted(quarantined[dataset.name].items()))
-                reports[dataset.name]["quarantined"] = counts
-        lost = [dataset for dataset in doubtful if unaccounted(dataset)]
-        if lost:
+        def append(frames: list[DataFrame], first: bool) -> None:
+            together = reduce(DataFrame.unionByName, frames)
+            write_parquet(together, self.location(QUARANTINE), 1, append=not first)
+            for name, rules in self._count_quarantined().items():
+                reports[name]["quarantined"] = dict(sorted(rules.items()))
+
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in QUARANTINE_COLUMNS)
+        frames = [
+            self._as_quarantine(rejected(self.rows[dataset.name], dataset), dataset)
+            for dataset in unaccounted()
+        ]
+        base = self.published[QUARANTINE]
+        if base is not None:
+            mine = F.col("dataset").isin(list(self.rows)) & (F.col("ingest_date") == self.day)
+            frames.append(base.read(self.spark).where(~mine))
+        append(frames or [self.spark.createDataFrame([], schema)], first=True)
+        if doubtful := unaccounted():
+            append(
+                [self._as_quarantine(duplicates(self.rows[d.name], d), d) for d in doubtful],
+                first=False,
+            )
+        if lost := unaccounted():
             raise JobError(
                 "; ".join(
                     f"{self.files[d.name].uri}: {reports[d.name]['delivered']} rows delivered, but "
@@ -234,6 +262,9 @@ class SilverRun:
                     for d in lost
                 )
             )
+
+    def _as_quarantine(self, rows: DataFrame, dataset: Dataset) -> DataFrame:
+        return as_quarantine(rows, dataset.name, self.day, self.files[dataset.name].file_name)
 
     def _write_table(self, dataset: Dataset, waits: list[Future[float]]) -> float:
         for future in waits:
@@ -267,36 +298,6 @@ class SilverRun:
                 targets[name] = published.read(self.spark)
         return targets
 
-    def _write_rejected(self) -> None:
-        """Writes the quarantine: other nights' rows as they were, and this night's."""
-        parts = [
-            as_quarantine(
-                rejected(self.rows[dataset.name], dataset),
-                dataset.name,
-                self.day,
-                self.files[dataset.name].file_name,
-            )
-            for dataset in self.datasets
-        ]
-        base = self.published[QUARANTINE]
-        if base is not None:
-            mine = F.col("dataset").isin(list(self.rows)) & (F.col("ingest_date") == self.day)
-            parts.append(base.read(self.spark).where(~mine))
-        write_parquet(reduce(DataFrame.unionByName, parts), self.location(QUARANTINE), 1)
-
-    def _write_duplicates(self, datasets: list[Dataset]) -> None:
-        parts = [
-            as_quarantine(
-                duplicates(self.rows[dataset.name], dataset),
-                dataset.name,
-                self.day,
-                self.files[dataset.name].file_name,
-            )
-            for dataset in datasets
-        ]
-        everything = reduce(DataFrame.unionByName, parts)
-        write_parquet(everything, self.location(QUARANTINE), 1, append=True)
-
     def _count_published(self) -> dict[str, dict[date, int]]:
         """Rows by ingest_date of each published table that this run merges into."""
         counts: dict[str, dict[date, int]] = {name: {} for name in self.rows}
@@ -311,38 +312,30 @@ class SilverRun:
                 counts[row["dataset"]][row[INGEST_DATE]] = row["count"]
         return counts
 
-    def _count_written(
-        self,
-    ) -> tuple[dict[str, dict[tuple[bool, str | None], int]], dict[str, Counter[str]]]:
-        """What the files just written hold, in one look over all of them.
-
-        :returns: by dataset the rows of the table, by whether they are of this delivery and by
-            their warnings; and this delivery's quarantined rows, by rule.
-        """
-        is_new = F.col("ingest_date") == self.day
+    def _count_written(self) -> dict[str, dict[tuple[bool, str | None], int]]:
+        """Rows of each table just written, by whether they are of this delivery and by warnings."""
         parts = [
             self._read(name).select(
                 F.lit(name).alias("dataset"),
-                F.lit(True).alias("kept"),
-                is_new.alias("is_new"),
-                F.col("warnings").alias("label"),
+                (F.col(INGEST_DATE) == self.day).alias("is_new"),
+                "warnings",
             )
             for name in self.rows
         ]
-        parts.append(
-            self._read(QUARANTINE)
-            .where(is_new)
-            .select("dataset", F.lit(False), F.lit(True), "rule")
-        )
         together = reduce(DataFrame.union, parts)
-        tables: dict[str, dict[tuple[bool, str | None], int]] = {n: {} for n in self.rows}
-        quarantined: dict[str, Counter[str]] = {n: Counter() for n in self.rows}
-        for row in together.groupBy("dataset", "kept", "is_new", "label").count().collect():
-            if row["kept"]:
-                tables[row["dataset"]][row["is_new"], row["label"]] = row["count"]
-            elif row["dataset"] in quarantined:
-                quarantined[row["dataset"]][row["label"]] = row["count"]
-        return tables, quarantined
+        counts: dict[str, dict[tuple[bool, str | None], int]] = {name: {} for name in self.rows}
+        for row in together.groupBy("dataset", "is_new", "warnings").count().collect():
+            counts[row["dataset"]][row["is_new"], row["warnings"]] = row["count"]
+        return counts
+
+    def _count_quarantined(self) -> dict[str, Counter[str]]:
+        """This delivery's rows in the quarantine just written, by dataset and rule."""
+        mine = self._read(QUARANTINE).where(F.col("ingest_date") == self.day)
+        counts: dict[str, Counter[str]] = {name: Counter() for name in self.rows}
+        for row in mine.groupBy("dataset", "rule").count().collect():
+            if row["dataset"] in counts:
+                counts[row["dataset"]][row["rule"]] = row["count"]
+        return counts
 
     def _count_superseded(self, dataset: Dataset) -> int:
         """Keys of this delivery that a newer delivery, already published, has too."""

@@ -115,6 +115,9 @@ def spark(buckets_root: Path) -> Iterator[Any]:
             "spark.driver.host": "127.0.0.1",
             "spark.hadoop.fs.s3.impl": viewfs,
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+            # Small frames: what is compiled better than at once never pays.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+            "spark.sql.codegen.wholeStage": "false",
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.shuffle.partitions": "2",
             **mounts,

@@ -87,11 +87,16 @@ class Night:
             call = self.glue.update_table if name in there else self.glue.create_table
             call(DatabaseName=database, TableInput=given)
 
+    def run_silver(self, folder: Path, day: str, sources: str) -> dict[str, Any]:
+        """A night as far as the published silver tables; gives the report."""
+        self.deliver(folder, day, sources)
+        report = self.silver(day, sources)
+        self.publish(report)
+        return report
+
     def run(self, folder: Path, day: str, sources: str = "orders,stores") -> dict[str, Any]:
         """A whole night; gives the reports by layer."""
-        self.deliver(folder, day, sources)
-        silver = self.silver(day, sources)
-        self.publish(silver)
+        silver = self.run_silver(folder, day, sources)
         gold = self.gold(day, sources)
         self.publish(gold)
         return {"silver": silver, "gold": gold}

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,15 +97,48 @@ def test_events_one_by_one_write_the_manifest_with_the_last_file(aws, ingest, sa
     assert len(manifest(aws, "stores")["files"]) == 6
 
 
-def test_the_last_two_files_at_once_do_not_lose_the_manifest(aws, ingest, sample) -> None:
-    put_stores(aws, sample.folder)
-    keys = [f"stores/{DAY}/{name}" for name in list(STORE_FILES.values())[-2:]]
-    threads = [threading.Thread(target=ingest.handler, args=(event(key),)) for key in keys]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+def test_the_last_two_files_at_once_do_not_lose_the_manifest(
+    aws, ingest: ModuleType, sample, monkeypatch
+) -> None:
+    """The second event is answered whole while the first is in the middle of a file."""
+    put_stores(aws, sample.folder, promocao=None)
+    last = f"stores/{DAY}/{STORE_FILES['promocao']}"
+    real = ingest.check_file
+    answers: list[Any] = []
+
+    def check(chunks, dataset, where):
+        monkeypatch.setattr(ingest, "check_file", real)
+        aws.put_object(
+            Bucket=LANDING,
+            Key=last,
+            Body=(sample.folder / STORE_FILES["promocao"]).read_bytes(),
+        )
+        answers.append(ingest.handler(event(last)))
+        return real(chunks, dataset, where)
+
+    monkeypatch.setattr(ingest, "check_file", check)
+    answers.append(ingest.handler(event(f"stores/{DAY}/{STORE_FILES['pagamentos']}")))
+    assert [answer["deliveries"][0]["status"] for answer in answers] == ["complete", "complete"]
     assert manifest(aws, "stores")["status"] == "complete"
+
+
+def test_a_bad_file_that_is_mended_meanwhile_is_not_left_rejected(
+    aws, ingest: ModuleType, monkeypatch
+) -> None:
+    put_orders(aws, b"nonsense\n")
+    real = ingest.check_file
+
+    def check(chunks, dataset, where):
+        monkeypatch.setattr(ingest, "check_file", real)
+        body = list(chunks)
+        put_orders(aws)
+        ingest.handler(event(f"orders/{DAY}/sales_data.csv"))
+        return real(body, dataset, where)
+
+    monkeypatch.setattr(ingest, "check_file", check)
+    answer = ingest.handler(event(f"orders/{DAY}/sales_data.csv"))
+    assert answer["deliveries"][0]["status"] == "complete"
+    assert manifest(aws, "orders")["status"] == "complete"
 
 
 def test_a_file_that_arrives_while_others_are_checked_is_seen(

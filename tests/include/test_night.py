@@ -151,12 +151,12 @@ def test_nights_in_any_order_and_again_give_the_same_tables(night, tmp_path) -> 
         "x,B,1,2.50,2024-01-01",
     )
     tuesday = orders(tmp_path / "tue", "2,B,1,9.00,2024-01-02", "3,C,1,3.00,2024-01-02")
-    night.run(monday, MONDAY, "orders")
-    newer = night.run(tuesday, TUESDAY, "orders")["silver"]["datasets"]["sales_data"]
+    night.run_silver(monday, MONDAY, "orders")
+    newer = night.run_silver(tuesday, TUESDAY, "orders")["datasets"]["sales_data"]
     assert (newer["inserted"], newer["updated"], newer["rows"]) == (1, 1, 3)
     expected = [(1, "1.00", MONDAY), (2, "9.00", TUESDAY), (3, "3.00", TUESDAY)]
     assert rows_of(night) == expected
-    again = night.run(monday, MONDAY, "orders")["silver"]["datasets"]["sales_data"]
+    again = night.run_silver(monday, MONDAY, "orders")["datasets"]["sales_data"]
     assert rows_of(night) == expected
     assert (again["delivered"], again["kept"], again["rows"]) == (4, 2, 3)
     assert again["quarantined"] == {"duplicate_key": 1, "id_type": 1}
@@ -166,7 +166,7 @@ def test_nights_in_any_order_and_again_give_the_same_tables(night, tmp_path) -> 
         (3, "duplicate_key"),
         (5, "id_type"),
     ]
-    night.run(tuesday, TUESDAY, "orders")
+    night.run_silver(tuesday, TUESDAY, "orders")
     assert rows_of(night) == expected
     assert night.table("silver", "quarantine").count() == 2
 

@@ -29,6 +29,7 @@ LINE, RAW, RULE, WARNINGS = "_line", "_raw", "_rule", "_warnings"
 COLUMN, REASON = "_column", "_reason"
 _DATE_SHAPES = {"yyyy": "[0-9]{4}", "MM": "[0-9]{2}", "dd": "[0-9]{2}"}
 _DATE_SHAPES |= {"M": "[0-9]{1,2}", "d": "[0-9]{1,2}"}
+_FIXED_DATES = ("yyyy-MM-dd", "dd/MM/yyyy", "MM/dd/yyyy")
 
 
 def numbered_lines(spark: SparkSession, uri: str, size: int) -> DataFrame:
@@ -82,7 +83,11 @@ def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
         "maxCharsPerColumn": "-1",
     }
     pairs = ", ".join(_literal(part) for pair in options.items() for part in pair)
-    too_many = f"length({RAW}) - length(translate({RAW}, {delimiter}, '')) > {MOST_FIELDS}"
+    # The parser throws at a line of very many fields instead of calling it corrupt.
+    too_many = (
+        f"length({RAW}) > {MOST_FIELDS} and "
+        f"length({RAW}) - length(replace({RAW}, {delimiter})) > {MOST_FIELDS}"
+    )
     split = lines.where(f"{LINE} > 1").selectExpr(
         LINE,
         RAW,
@@ -92,7 +97,7 @@ def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
     split = split.selectExpr(
         LINE,
         RAW,
-        f"trim(translate({RAW}, {delimiter}, '')) = '' as _empty",
+        f"trim(replace({RAW}, {delimiter})) = '' as _empty",
         "_fields is null or _fields.corrupt is not null as _malformed",
         *(
             f"{_text(f'_fields.{field}', column)} as {_text_of(column)}"
@@ -201,9 +206,11 @@ def _typed(column: Column) -> str:
         true, false = _literal(str(column.true_value)), _literal(str(column.false_value))
         return f"case {text} when {true} then true when {false} then false end"
     if kind in ("int", "bigint"):
-        shape = f"[+-]?[0-9]{{1,{10 if kind == 'int' else 19}}}"
-        value = f"cast({text} as {kind})"
-    elif kind.startswith("decimal"):
+        # What the cast takes is an optional sign, digits, and decimals, which it would cut off.
+        return f"if(instr({text}, '.') = 0, cast({text} as {kind}), null)"
+    if kind == "date" and str(column.format) in _FIXED_DATES:
+        return _fixed_date(text, str(column.format))
+    if kind.startswith("decimal"):
         precision, scale = (int(n) for n in re.findall(r"\d+", kind))
         decimals = f"([.][0-9]{{1,{scale}}})?" if scale else ""
         shape = f"[+-]?[0-9]{{1,{max(1, precision - scale)}}}{decimals}"
@@ -217,11 +224,26 @@ def _typed(column: Column) -> str:
     return f"if({text} rlike '^{shape}$', {value}, null)"
 
 
+def _fixed_date(text: str, pattern: str) -> str:
+    """A date whose parts have fixed places, several times cheaper than `to_date` by a pattern.
+
+    Exactly the pattern's separators in their places and digits in all others; the cast then refuses
+    what is no day of the calendar.
+    """
+    places = {part: pattern.index(part) + 1 for part in ("yyyy", "MM", "dd")}
+    parts = [f"substring({text}, {place}, {len(part)})" for part, place in places.items()]
+    separators = [(n, c) for n, c in enumerate(pattern, 1) if not c.isalpha()]
+    tests = [f"length({text}) = {len(pattern)}"]
+    tests += [f"substring({text}, {place}, 1) = '{sign}'" for place, sign in separators]
+    tests.append(f"length(translate({text}, '0123456789', '')) = {len(separators)}")
+    return f"if({' and '.join(tests)}, cast(concat_ws('-', {', '.join(parts)}) as date), null)"
+
+
 def _broken(rule: Rule, dataset: Dataset) -> str:
     """When a row breaks a rule; null counts as not broken."""
     if rule.kind == "product_maximum":
         product = " * ".join(_name(name) for name in rule.parameters["columns"])
-        return f"{product} > {_number(rule)}"
+        return f"{product} > {rule.parameters['value']}"
     column = dataset.column(str(rule.column))
     text, value = _text_of(column), _name(column.name)
     if rule.kind == "required":
@@ -232,16 +254,12 @@ def _broken(rule: Rule, dataset: Dataset) -> str:
         return f"octet_length({text}) > {int(rule.parameters['value'])}"
     if rule.kind in ("minimum", "maximum"):
         sign = "<" if rule.kind == "minimum" else ">"
-        limit = f"date'{rule.parameters['value']}'" if column.type == "date" else _number(rule)
-        return f"{value} {sign} {limit}"
+        limit = rule.parameters["value"]
+        return f"{value} {sign} " + (f"date'{limit}'" if column.type == "date" else limit)
     if rule.kind == "allowed":
         values = ", ".join(_literal(v) for v in rule.parameters["values"])
         return f"{text} not in ({values})"
     raise AssertionError(f"rule {rule.id}: no such kind: {rule.kind}")
-
-
-def _number(rule: Rule) -> str:
-    return f"cast({_literal(rule.parameters['value'])} as decimal(38,6))"
 
 
 def _reason(rule: Rule, dataset: Dataset) -> str:
