@@ -25,12 +25,12 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
         OpsError: the folder cannot be sent, or the delivery was rejected or is incomplete; the
             message names each file and what was expected.
     """
-    if not answers(f"{settings.aws_url}/_local/health"):
-        raise OpsError(
-            f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
-        )
     try:
         plan = producer.plan_delivery(folder, load_contracts().values())
+        if not answers(f"{settings.aws_url}/_local/health"):
+            raise OpsError(
+                f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
+            )
         for path in plan.unknown:
             print(f"  not sent, no contract knows it: {path}")
         keys = producer.deliver(plan, day, settings.bucket("landing"), client(settings, "s3"))

@@ -128,7 +128,7 @@ class TestNothingIsUp:
         generate(tmp_path / "files", 10)
         assert deliver.main(["--from", str(tmp_path / "files"), "--date", "2026-01-05"]) == 1
         said = capsys.readouterr().err
-        assert "could not be sent" in said
+        assert "Start it with: make up" in said
         assert Settings.load().aws_url in said
 
     def test_stopping_it(self, capsys: pytest.CaptureFixture[str]) -> None:
