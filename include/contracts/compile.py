@@ -44,6 +44,8 @@ LOGICAL_TYPES = {
 # What every silver table has after its contract's own columns.
 SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"))
 
+# Both are safe loaders; the one in C takes a tenth of the time.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VARCHAR = re.compile(r"varchar\((\d{1,5})\)")
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
@@ -189,7 +191,7 @@ def load_contract(path: Path | str) -> Contract:
 
 def _contract(path: Path) -> Contract:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{path}: not readable as YAML in UTF-8: {error}") from error
     reader = _Reader(path, document)

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from moto import mock_aws
 
 from include.contracts.compile import compile_contracts, contracts_json
@@ -34,22 +35,32 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
     return generate(tmp_path_factory.mktemp("sample"))
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """One moto for the tests of a file: clients take longer to make than most tests to run."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CONFIG_FILE"):
+            environment.delenv(name, raising=False)
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        with mock_aws():
+            yield boto3.client("s3")
+
+
+@pytest.fixture(scope="session")
+def compiled_text() -> str:
+    return contracts_json()
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An S3 client on a moto of this test's own, with the buckets and the compiled contracts."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CONFIG_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        s3 = boto3.client("s3")
-        for bucket in (LANDING, BRONZE, SILVER, GOLD, ARTIFACTS):
-            s3.create_bucket(Bucket=bucket)
-        s3.put_object(
-            Bucket=ARTIFACTS, Key="contracts/contracts.json", Body=contracts_json().encode()
-        )
-        yield s3
+def aws(s3: Any, compiled_text: str) -> Any:
+    """An S3 client on an emptied moto, with the buckets and the compiled contracts."""
+    requests.post("http://motoapi.amazonaws.com/moto-api/reset", timeout=10)
+    for bucket in (LANDING, BRONZE, SILVER, GOLD, ARTIFACTS):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=ARTIFACTS, Key="contracts/contracts.json", Body=compiled_text.encode())
+    return s3
 
 
 def load_module(name: str, path: Path) -> ModuleType:

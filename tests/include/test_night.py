@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -225,13 +224,3 @@ def test_too_many_rejected_rows_stop_the_night(night, tmp_path) -> None:
 def test_gold_wants_silver_first(night) -> None:
     with pytest.raises(JobError, match=r"not published yet: madrugada_silver\.sales_data"):
         night.gold(MONDAY, "orders")
-
-
-@pytest.mark.skipif(
-    "REAL_FILES" not in os.environ, reason="REAL_FILES names no folder with the real deliveries"
-)
-def test_the_real_files(night) -> None:
-    night.run(Path(os.environ["REAL_FILES"]), MONDAY, "stores")
-    wide = night.table("gold", "wide_vendas")
-    sums = wide.agg(F.count("*"), F.sum("valor")).first()
-    assert tuple(sums) == (1000, Decimal("354434120.00"))
