@@ -85,6 +85,7 @@ def up(settings: Settings) -> None:
     started = time.monotonic()
     say("Starting the embedded AWS and Airflow ...")
     airflow_environment = settings.airflow_environment()
+    _configure_airflow(settings)
     aws = processes.start(
         "aws",
         [PYTHON, "-m", "local_aws", "--state", str(settings.state / "aws"),
@@ -122,6 +123,13 @@ def up(settings: Settings) -> None:
 def _deploy(settings: Settings) -> None:
     """Bring the infrastructure, scripts, contracts and function to what this checkout has."""
     _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
+
+
+def _configure_airflow(settings: Settings) -> None:
+    """Airflow imports `airflow_local_settings` from its home's `config` folder."""
+    folder = settings.state / "airflow" / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "ops" / "airflow" / "airflow_local_settings.py", folder)
 
 
 def _remember(settings: Settings) -> None:
