@@ -205,10 +205,12 @@ class SilverRun:
         for (is_new, warnings), n in written.items():
             for rule in warnings.split(";") if is_new and warnings else ():
                 warned[rule] += n
+        superseded = self._count_superseded(dataset) if newer else 0
         files, size = files_and_bytes(self.spark, self.location(name))
         return {
             "delivered": self.files[name].rows,
-            "kept": new_rows + (self._count_superseded(dataset) if newer else 0),
+            "kept": new_rows + superseded,
+            "superseded": superseded,
             "quarantined": {},
             "warned": dict(sorted(warned.items())),
             "inserted": new_rows - updated,

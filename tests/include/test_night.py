@@ -159,7 +159,7 @@ def test_nights_in_any_order_and_again_give_the_same_tables(night, tmp_path) -> 
     assert rows_of(night) == expected
     assert (again["delivered"], again["kept"], again["rows"]) == (4, 2, 3)
     assert again["quarantined"] == {"duplicate_key": 1, "id_type": 1}
-    assert (again["inserted"], again["updated"]) == (1, 0)
+    assert (again["inserted"], again["updated"], again["superseded"]) == (1, 0, 1)
     quarantine = night.table("silver", "quarantine")
     assert sorted((r["line_number"], r["rule"]) for r in quarantine.collect()) == [
         (3, "duplicate_key"),
