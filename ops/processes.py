@@ -50,6 +50,15 @@ def _stat(pid: int) -> Stat:
     return Stat(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
 
 
+def _start_of(pid: int) -> int | None:
+    """When a living process started, in clock ticks since boot; None for one that has ended."""
+    try:
+        stat = _stat(pid)
+    except OSError:
+        return None
+    return None if stat.state == "Z" else stat.started
+
+
 def of_stack(state: Path) -> set[int]:
     """The living processes that belong to the stack with this state folder.
 
@@ -94,9 +103,11 @@ def _started(state: Path) -> list[tuple[int, int]]:
 def stop(state: Path, patience: float = 10.0) -> int:
     """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were."""
     first = of_stack(state)
+    # Whose parent has ended is no descendant any more, so those seen once stay in sight.
+    seen = {pid: started for pid in first if (started := _start_of(pid))}
     _signal(first, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while left := of_stack(state):
+    while left := of_stack(state) | {p for p, began in seen.items() if _start_of(p) == began}:
         if time.monotonic() > deadline:
             _signal(left, signal.SIGKILL)
         time.sleep(0.1)
@@ -123,10 +134,7 @@ def is_free(port: int) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return _stat(pid).state != "Z"
-    except OSError:
-        return False
+    return _start_of(pid) is not None
 
 
 def last_lines(log: Path, count: int = 15) -> str:
