@@ -8,9 +8,11 @@ of them into one JSON document, which is deployed as `s3://<artifacts>/contracts
      "sources":  {"<source>": ["<dataset>", ...]},
      "datasets": {"<dataset>": {name, source, file_name, delimiter, encoding, key, columns, rules,
                                 max_quarantined_percent, min_rows, description, owner,
-                                frequency, glue_columns}},
+                                frequency, latency, partition, glue_columns}},
      "gold":     {"<table>": {name, built_from, key, columns, glue_columns, description,
-                                owner}}}
+                                owner, partition}}}
+
+`partition` is `{"column": "<date column>", "by": "month"}`, or null where files are in no folders.
 
 `python -m include.contracts.compile` prints that document; `--out FILE` writes it.
 """
@@ -93,6 +95,14 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """The date column whose months a version's files are kept apart by."""
+
+    column: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Contract:
     """One dataset (layer `silver`, from a delivered file) or one gold table."""
 
@@ -111,6 +121,8 @@ class Contract:
     max_quarantined_percent: float | None = None
     min_rows: int = 0
     frequency: str | None = None
+    latency: str | None = None
+    partition: Partition | None = None
 
     def glue_columns(self) -> list[dict[str, str]]:
         """Columns in order as Glue's TableInput wants them, silver's own columns included."""
@@ -219,6 +231,7 @@ def _contract(path: Path) -> Contract:
     columns: list[Column] = []
     rules: list[Rule] = []
     key: dict[int, str] = {}
+    partitions: list[Partition] = []
     for node in properties:
         column, position = _column(reader, node, layer)
         if column.name in {c.name for c in columns}:
@@ -236,6 +249,11 @@ def _contract(path: Path) -> Contract:
                 )
             key[position] = column.name
         rules += _column_rules(reader, node, column, layer)
+        partitions += _partition(reader, node, column)
+    if len(partitions) > 1:
+        raise reader.fail(
+            "partitioned", f"expected at most one column, found {[p.column for p in partitions]}"
+        )
     if sorted(key) != list(range(1, len(key) + 1)) or not key:
         raise reader.fail(
             "primaryKeyPosition", f"expected 1, 2, ... on the key's columns, found {sorted(key)}"
@@ -256,6 +274,7 @@ def _contract(path: Path) -> Contract:
         "columns": tuple(columns),
         "key": tuple(key[position] for position in sorted(key)),
         "rules": tuple(rules),
+        "partition": partitions[0] if partitions else None,
     }
     if layer == "gold":
         built_from = reader.get(custom, "builtFrom", list, "customProperties")
@@ -291,21 +310,18 @@ def _delivery(
     expected = f"s3://{{prefix}}-landing/{source}/{{delivery_date}}/{file_name}"
     if location != expected:
         raise reader.fail("servers.landing.location", f"expected {expected}, found {location}")
-    frequency = next(
-        (
-            f"{sla.get('value')}{sla.get('unit', '')}"
-            for sla in root.get("slaProperties") or []
-            if sla.get("property") == "frequency"
-        ),
-        None,
-    )
+    promised = {
+        sla.get("property"): f"{sla.get('value')}{sla.get('unit', '')}"
+        for sla in root.get("slaProperties") or []
+    }
     return {
         "source": source,
         "encoding": encoding,
         "max_quarantined_percent": float(percent),
         "delimiter": delimiter,
         "file_name": file_name,
-        "frequency": frequency,
+        "frequency": promised.get("frequency"),
+        "latency": promised.get("latency"),
     }
 
 
@@ -347,7 +363,8 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
         raise reader.fail(where, "a key column needs primaryKeyPosition and required: true")
     header = reader.get(node, "physicalName", str, where) if layer == "silver" else None
     date_format = None
-    custom = reader.custom(node, where, ("trueValue", "falseValue"))
+    custom = reader.custom(node, where, ("trueValue", "falseValue", "partitionBy"))
+    custom.pop("partitionBy", None)
     if layer == "silver" and base == "date":
         date_format = (node.get("logicalTypeOptions") or {}).get("format")
         if date_format not in DATE_FORMATS:
@@ -372,6 +389,23 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
         description=str(node.get("description", "")),
     )
     return column, position
+
+
+def _partition(reader: _Reader, node: dict[str, Any], column: Column) -> list[Partition]:
+    where = f"properties.{column.name}"
+    asked = {"partitioned", "partitionKeyPosition"} & set(node)
+    custom = reader.custom(node, where, ("trueValue", "falseValue", "partitionBy"))
+    by = custom.get("partitionBy")
+    if not asked and by is None:
+        return []
+    if node.get("partitioned") is not True or node.get("partitionKeyPosition") != 1:
+        raise reader.fail(where, "expected partitioned: true and partitionKeyPosition: 1")
+    if by != "month" or column.physical_type != "date" or not column.required:
+        raise reader.fail(
+            f"{where}.partitionBy",
+            f"expected month, on a date that is required, found {by!r} on {column.physical_type}",
+        )
+    return [Partition(column.name, by)]
 
 
 def _limit(reader: _Reader, where: str, column: Column, value: Any) -> str:
@@ -575,7 +609,9 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
     for contract in in_reference_order(contracts.values()):
         sources.setdefault(str(contract.source), []).append(contract.name)
         datasets[contract.name] = {
-            **_plain(contract, "source", "file_name", "delimiter", "encoding", "frequency"),
+            **_plain(contract, "source", "file_name", "delimiter", "encoding"),
+            "frequency": contract.frequency,
+            "latency": contract.latency,
             "max_quarantined_percent": contract.max_quarantined_percent,
             "min_rows": contract.min_rows,
             "rules": [asdict(rule) for rule in contract.rules],
@@ -599,6 +635,7 @@ def _plain(contract: Contract, *more: str) -> dict[str, Any]:
     return {
         **{name: getattr(contract, name) for name in names},
         "key": list(contract.key),
+        "partition": asdict(contract.partition) if contract.partition else None,
         "columns": [
             {**asdict(c), "type": c.glue_type, "redshift_type": c.redshift_type}
             for c in contract.columns

@@ -18,6 +18,7 @@ from include.contracts.compile import (
     load_contracts,
     main,
 )
+from madrugada_spark.contract import read_contracts
 
 FILES = sorted(CONTRACTS_FOLDER.glob("*.yaml"))
 STORES = ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"]
@@ -100,6 +101,26 @@ def test_gold_has_the_columns_that_were_asked_for_in_their_order() -> None:
     )
 
 
+def test_tables_with_a_business_date_are_partitioned_by_its_month(contracts) -> None:
+    found = {
+        name: entry["partition"]
+        for layer in ("datasets", "gold")
+        for name, entry in contracts[layer].items()
+        if entry["partition"]
+    }
+    assert found == {
+        "vendas": {"column": "dt_venda", "by": "month"},
+        "pagamentos": {"column": "dt_pgto", "by": "month"},
+        "sales_data": {"column": "date", "by": "month"},
+        "wide_vendas": {"column": "dt_venda", "by": "month"},
+        "processed_sales": {"column": "date", "by": "month"},
+    }
+    compiled = read_contracts(json.dumps(contracts))
+    assert compiled.datasets["vendas"].partition_column == "dt_venda"
+    assert compiled.gold["processed_sales"].partition_column == "date"
+    assert compiled.datasets["lojas"].partition_column is None
+
+
 def test_silver_tables_carry_their_delivery_and_warnings() -> None:
     assert load_contracts()["produtos"].glue_columns() == [
         {"Name": "id", "Type": "int"},
@@ -164,6 +185,18 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
         ("sales_data", "[quantity, price]", "[quantity, cost]", "multiply: cost: no such column"),
         ("wide_vendas", "value: [stores]", "value: [shops]", "no dataset has source 'shops'"),
         ("lojas", "    properties:\n", "    properties:\n      - 7\n", "not shaped as an ODCS v3"),
+        (
+            "vendas",
+            "value: month",
+            "value: week",
+            "properties.dt_venda.partitionBy: expected month",
+        ),
+        (
+            "vendas",
+            "partitioned: true",
+            "partitioned: 1",
+            "properties.dt_venda: expected partitioned",
+        ),
         ("lojas", "schema:", "schema: [", "not readable as YAML"),
     ],
 )

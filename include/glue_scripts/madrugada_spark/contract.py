@@ -48,6 +48,8 @@ class Dataset:
     max_quarantined_percent: float = 100.0
     rules: tuple[Rule, ...] = ()
     built_from: tuple[str, ...] = ()
+    partition_column: str | None = None
+    """The date column by whose months a version's files are kept apart; None: in one folder."""
 
     @property
     def column_names(self) -> list[str]:
@@ -121,5 +123,6 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
             for r in entry.get("rules", ())
         ),
         built_from=tuple(entry.get("built_from", ())),
+        partition_column=(entry["partition"] or {}).get("column"),
         **{name: entry[name] for name in known if name in entry},
     )
