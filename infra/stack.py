@@ -116,6 +116,8 @@ class Stack:
                     kind = event["ResourceType"].removeprefix("AWS::")
                     self._tell(f"{status:<20} {kind:<32} {event['LogicalResourceId']}")
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
-                return stack["StackStatus"], reasons
+                # An output that cannot be told is no resource that failed.
+                said = stack.get("StackStatusReason")
+                return stack["StackStatus"], reasons or ([said] if said else [])
             time.sleep(pause)
             pause = min(pause * 2, LAST_POLL_SECONDS)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_aws.cloudformation.deployment import Deployment, evaluator, outputs_of, plan
+from local_aws.cloudformation.references import check_references
 from local_aws.cloudformation.resources import RESOURCE_TYPES
 from local_aws.cloudformation.stacks import STACK, StackRecord
 from local_aws.cloudformation.template import Template, invalid, parameter_values, parse
@@ -462,6 +463,7 @@ class CloudFormation(Service):
         else:
             raise invalid("Either Template URL or Template Body must be specified.")
         template = parse(body)
+        check_references(template)
         kinds = {item.type for item in template.resources.values()}
         unknown = sorted(kinds - RESOURCE_TYPES.keys())
         if unknown:

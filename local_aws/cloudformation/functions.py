@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from local_aws.cloudformation.template import Template, invalid
-from local_aws.service import Unsupported
+from local_aws.service import AwsError, Unsupported
 
 NO_VALUE = object()
 _SUB = re.compile(r"\$\{(!?)([^}]+)\}")
 _FUNCTIONS = ("Ref", "Condition")
 
 
-def _function(value: Any) -> tuple[str, Any] | None:
+def as_function(value: Any) -> tuple[str, Any] | None:
+    """(name, argument) of an expression that is a function's call."""
     if isinstance(value, dict) and len(value) == 1:
         ((name, argument),) = value.items()
         if name in _FUNCTIONS or str(name).startswith("Fn::"):
             return name, argument
     return None
+
+
+def names_in_sub(argument: Any) -> list[str]:
+    """The names in an ``Fn::Sub`` that the template must have; ``${!literal}`` is none."""
+    pattern, extra = (argument, {}) if isinstance(argument, str) else argument
+    return [name for literal, name in _SUB.findall(pattern) if not literal and name not in extra]
+
+
+def unresolved(names: Iterable[str], block: str) -> AwsError:
+    """What CloudFormation says of names that the template, or what is made of it, lacks."""
+    return invalid(
+        "Template format error: Unresolved resource dependencies"
+        f" [{', '.join(sorted(names))}] in the {block} block of the template"
+    )
 
 
 def text(value: Any) -> str:
@@ -66,7 +81,7 @@ class Evaluator:
         return self._conditions[name]
 
     def _boolean(self, expression: Any) -> bool:
-        function = _function(expression)
+        function = as_function(expression)
         if function is None:
             raise invalid(f"Template error: {expression!r} is no condition")
         name, argument = function
@@ -83,7 +98,7 @@ class Evaluator:
 
     def resolve(self, value: Any) -> Any:
         """The value with every function replaced; members that are AWS::NoValue are left out."""
-        function = _function(value)
+        function = as_function(value)
         if function:
             return self._call(*function)
         if isinstance(value, dict):
@@ -123,10 +138,7 @@ class Evaluator:
 
     def _known(self, name: str) -> None:
         if name not in self.template.resources:
-            raise invalid(
-                "Template format error: Unresolved resource dependencies"
-                f" [{name}] in the Resources block of the template"
-            )
+            raise unresolved({name}, "Resources")
 
     def _fn_sub(self, argument: Any) -> str:
         pattern, extra = (argument, {}) if isinstance(argument, str) else argument
@@ -192,13 +204,14 @@ class Evaluator:
             needed = set(self.needs(item.properties))
             for other in item.depends_on:
                 self._known(other)
-            absent = needed - wanted
-            if absent:
-                raise invalid(
-                    "Template format error: Unresolved resource dependencies"
-                    f" {sorted(absent)} in the Resources block of the template"
-                )
+            if absent := needed - wanted:
+                raise unresolved(absent, "Resources")
             graph[name] = (needed | set(item.depends_on)) & wanted
+        for output in self.template.outputs.values():
+            if "Condition" in output and not self.condition(output["Condition"]):
+                continue
+            if absent := set(self.needs(output["Value"])) - wanted:
+                raise unresolved(absent, "Outputs")
         try:
             return list(TopologicalSorter(graph).static_order())
         except CycleError as error:
@@ -208,7 +221,7 @@ class Evaluator:
 
     def needs(self, value: Any) -> Iterator[str]:
         """Logical ids that an expression refers to, in the branches that its conditions take."""
-        function = _function(value)
+        function = as_function(value)
         if function:
             name, argument = function
             if name == "Ref":
@@ -220,11 +233,9 @@ class Evaluator:
                 self._known(target)
                 yield target
             elif name == "Fn::Sub":
-                pattern, extra = (argument, {}) if isinstance(argument, str) else argument
-                for literal, inner in _SUB.findall(pattern):
-                    if not literal and inner not in extra:
-                        yield from self.needs({"Ref": inner.split(".", 1)[0]})
-                yield from self.needs(extra)
+                for inner in names_in_sub(argument):
+                    yield from self.needs({"Ref": inner.split(".", 1)[0]})
+                yield from self.needs([] if isinstance(argument, str) else argument[1])
             elif name == "Fn::If":
                 condition, then, otherwise = argument
                 yield from self.needs(then if self.condition(condition) else otherwise)

@@ -156,6 +156,16 @@ Resources:
     assert not stack.apply(bad.replace("no spaces", "small-bad"), {})
 
 
+def test_an_output_that_cannot_be_told_says_why(session: Session) -> None:
+    stack = Stack(session.client("cloudformation"), "untold", print)
+    template = """
+Resources: {Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: untold}}}
+Outputs: {Colour: {Value: !GetAtt Queue.Colour}}
+"""
+    with pytest.raises(DeploymentError, match=r"COMPLETE:\n.*attribute type Colour in Fn::GetAtt"):
+        stack.apply(template, {})
+
+
 def test_a_template_that_is_refused_says_why(session: Session) -> None:
     stack = Stack(session.client("cloudformation"), "refused", print)
     with pytest.raises(DeploymentError, match=r"AWS::EC2::Instance"):

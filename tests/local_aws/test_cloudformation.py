@@ -498,6 +498,69 @@ def test_what_is_refused_before_anything_is_made(stacks: Any) -> None:
     )
 
 
+NOTHING_OF = {
+    "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Nothing}}}":
+        "Template format error: Unresolved resource dependencies [Nothing] in the Resources block"
+        " of the template",
+    "Resources: {Q: {Type: AWS::SQS::Queue, DependsOn: [Other, Nothing]}}":
+        "Template format error: Unresolved resource dependencies [Nothing, Other] in the Resources"
+        " block of the template",
+    "Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs: {O: {Value: !Ref Nothing}}":
+        "Template format error: Unresolved resource dependencies [Nothing] in the Outputs block of"
+        " the template",
+    "Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs: {O: {Value: !Sub 'x-${Nothing}'}}":
+        "Template format error: Unresolved resource dependencies [Nothing] in the Outputs block of"
+        " the template",
+    "Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs: {O: {Value: !GetAtt Nothing.Arn}}":
+        "Template error: instance of Fn::GetAtt references undefined resource Nothing",
+    "Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs: {O: {Value: !Sub '${Nothing.Arn}'}}":
+        "Template error: instance of Fn::Sub references invalid resource attribute Nothing.Arn",
+    "Conditions: {C: !Equals [a, b]}\n"
+    "Resources: {Q: {Type: AWS::SQS::Queue,"
+    " Properties: {QueueName: !If [C, !Sub '${Nothing}', q]}}}":
+        "Template format error: Unresolved resource dependencies [Nothing] in the Resources block"
+        " of the template",
+    "Conditions: {C: !Equals [!Ref Q, b]}\nResources: {Q: {Type: AWS::SQS::Queue}}":
+        "Template format error: Unresolved dependencies [Q]. Cannot reference resources in the"
+        " Conditions block of the template",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("template", "message"), NOTHING_OF.items())
+def test_a_reference_to_nothing_is_refused_before_anything_is_made(
+    stacks: Any, template: str, message: str
+) -> None:
+    wanted = ("ValidationError", message)
+    assert error_of(stacks.validate_template, TemplateBody=template) == wanted
+    assert error_of(apply, stacks=stacks, name="nothing", template=template) == wanted
+    assert error_of(stacks.describe_stacks, StackName="nothing")[0] == "ValidationError"
+
+
+def test_an_output_of_a_resource_whose_condition_fails_is_refused(stacks: Any) -> None:
+    template = """
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Made: {Type: AWS::SQS::Queue}
+  Left: {Type: AWS::SQS::Queue, Condition: Never}
+Outputs:
+  Name: {Value: !GetAtt Left.QueueName}
+"""
+    stacks.validate_template(TemplateBody=template)
+    assert error_of(apply, stacks=stacks, name="nothing", template=template) == (
+        "ValidationError",
+        "Template format error: Unresolved resource dependencies [Left] in the Outputs block of"
+        " the template",
+    )
+
+
+@pytest.mark.parametrize("value", ["!GetAtt Made", "!GetAtt [Made]", "!Sub [1, 2, 3]"])
+def test_a_function_without_its_arguments_is_refused(stacks: Any, value: str) -> None:
+    template = f"Resources: {{Made: {{Type: AWS::SQS::Queue}}}}\nOutputs: {{O: {{Value: {value}}}}}"
+    code, message = error_of(stacks.validate_template, TemplateBody=template)
+    assert code == "ValidationError"
+    assert message.startswith("Template error: ")
+
+
 def test_deletion_policies(stacks: Any, client: Callable[[str], Any]) -> None:
     template = """
 Resources:
