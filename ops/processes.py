@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +32,13 @@ def start(name: str, command: list[str], state: Path, environment: Mapping[str, 
             env={**os.environ, **environment, MARK: str(state)},
         )
     with (state / "processes").open("a") as known:
-        known.write(f"{child.pid} {_stat(child.pid).started}\n")
+        known.write(f"{child.pid} {_stat(child.pid).started} {name}\n")
     return child.pid
+
+
+def running(state: Path) -> dict[str, int]:
+    """The living processes that `start` made, by their names."""
+    return {name: pid for pid, started, name in _started(state) if _start_of(pid) == started}
 
 
 class Stat(NamedTuple):
@@ -66,52 +71,78 @@ def of_stack(state: Path) -> set[int]:
     sign is not enough: Airflow's processes overwrite their environment with a title, and the
     JVM and job processes have sessions of their own.
     """
-    living: dict[int, Stat] = {}
-    marked: set[int] = set()
+    living = _living()
     mark = f"{MARK}={state}".encode()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
+    marked = set()
+    for pid in living:
         with contextlib.suppress(OSError):
-            pid = int(entry.name)
-            stat = _stat(pid)
-            if stat.state == "Z":
-                continue
-            living[pid] = stat
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 marked.add(pid)
     sessions = {
         pid
-        for pid, started in _started(state)
+        for pid, started, _ in _started(state)
         # A leader with another start is another program that got the same number.
         if pid not in living or living[pid].started == started
     }
-    found = marked | {pid for pid, stat in living.items() if stat.session in sessions}
+    return _with_descendants(marked, sessions, living)
+
+
+def of_leaders(leaders: Set[int]) -> set[int]:
+    """These living processes, those in the sessions that they lead, and their descendants."""
+    return _with_descendants(set(leaders), leaders, _living()) if leaders else set()
+
+
+def _living() -> dict[int, Stat]:
+    found: dict[int, Stat] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                stat = _stat(int(entry.name))
+                if stat.state != "Z":
+                    found[int(entry.name)] = stat
+    return found
+
+
+def _with_descendants(pids: set[int], sessions: Set[int], living: dict[int, Stat]) -> set[int]:
+    found = pids | {pid for pid, stat in living.items() if stat.session in sessions}
     while more := {p for p, stat in living.items() if stat.parent in found} - found:
         found |= more
     return found
 
 
-def _started(state: Path) -> list[tuple[int, int]]:
+def _started(state: Path) -> list[tuple[int, int, str]]:
     known = state / "processes"
     if not known.exists():
         return []
-    pairs = [line.split() for line in known.read_text().splitlines()]
-    return [(int(pid), int(started)) for pid, started in pairs]
+    # A stack of an earlier version of this file is without names.
+    lines = [[*line.split(), ""][:3] for line in known.read_text().splitlines()]
+    return [(int(pid), int(started), name) for pid, started, name in lines]
 
 
-def stop(state: Path, patience: float = 10.0) -> int:
-    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were."""
-    first = of_stack(state)
+def stop(state: Path, patience: float = 10.0, keep: Set[int] = frozenset()) -> int:
+    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were.
+
+    ``keep`` are leaders (see `start`) whose processes go on.
+    """
+
+    def theirs() -> set[int]:
+        return of_stack(state) - of_leaders(keep)
+
+    first = theirs()
     # Whose parent has ended is no descendant any more, so those seen once stay in sight.
     seen = {pid: started for pid in first if (started := _start_of(pid))}
     _signal(first, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while left := of_stack(state) | {p for p, began in seen.items() if _start_of(p) == began}:
+    while left := theirs() | {p for p, began in seen.items() if _start_of(p) == began}:
         if time.monotonic() > deadline:
             _signal(left, signal.SIGKILL)
         time.sleep(0.1)
-    (state / "processes").unlink(missing_ok=True)
+    lines = [f"{pid} {began} {name}\n" for pid, began, name in _started(state) if pid in keep]
+    known = state / "processes"
+    if lines:
+        known.write_text("".join(lines))
+    else:
+        known.unlink(missing_ok=True)
     return len(first)
 
 

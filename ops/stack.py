@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import httpx
@@ -25,30 +25,30 @@ AIRFLOW_PARTS = {
     "dag-processor": [AIRFLOW, "dag-processor"],
     "triggerer": [AIRFLOW, "triggerer", "--skip-serve-logs"],
 }
+PARTS = {"aws", "api-server", *AIRFLOW_PARTS}
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def answers(url: str) -> bool:
+def answers(url: str, patience: float = 2) -> bool:
     try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
+        return httpx.get(url, timeout=patience, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
 
 def is_up(settings: Settings) -> bool:
-    """Do this checkout's own processes answer on its ports?"""
-    return (
-        any(processes.of_stack(settings.state))
-        and answers(f"{settings.aws_url}/_local/health")
-        and answers(f"{settings.airflow_url}/api/v2/version")
-    )
+    """Do all parts of this checkout's own stack run, and answer on its ports?"""
+    return _healthy_parts(settings).keys() >= PARTS
 
 
-def check_machine(settings: Settings) -> None:
+def check_machine(settings: Settings, running: Collection[str] = ()) -> None:
     """Refuse to start where it cannot work.
+
+    Args:
+        running: the stack's own parts that run already, and so have their ports.
 
     Raises:
         OpsError: too little disk, or a port that somebody else has.
@@ -60,11 +60,11 @@ def check_machine(settings: Settings) -> None:
             f"Too little disk: {free / 1024**3:.1f} GB are free at {settings.state},"
             f" and {NEEDED_DISK / 1024**3:.0f} GB are needed."
         )
-    for port, variable, other in (
-        (settings.airflow_port, "PORT", 8081),
-        (settings.aws_port, "AWS_PORT", 4567),
+    for part, port, variable, other in (
+        ("api-server", settings.airflow_port, "PORT", 8081),
+        ("aws", settings.aws_port, "AWS_PORT", 4567),
     ):
-        if not processes.is_free(port):
+        if part not in running and not processes.is_free(port):
             raise OpsError(
                 f"Port {port} is in use by another program."
                 f" Choose another one, for example: make run {variable}={other}"
@@ -72,21 +72,26 @@ def check_machine(settings: Settings) -> None:
 
 
 def up(settings: Settings) -> None:
-    """Start everything that is not running, deploy the infrastructure, wait until all answer."""
-    if is_up(settings):
+    """Start every part that is not running, deploy the infrastructure, wait until all answer.
+
+    Parts that run and answer go on undisturbed: when one has died, only that one is started again.
+    """
+    kept = _healthy_parts(settings)
+    if kept.keys() >= PARTS:
         _deploy(settings)
         say(f"The stack is up: Airflow {settings.airflow_url}, AWS {settings.aws_url}")
         return
-    if any(processes.of_stack(settings.state)):
+    if any(processes.of_stack(settings.state) - processes.of_leaders(set(kept.values()))):
         say("Ending what is left of an earlier start ...")
-        processes.stop(settings.state)
-    check_machine(settings)
+        processes.stop(settings.state, keep=set(kept.values()))
+    check_machine(settings, kept)
     _remember(settings)
     started = time.monotonic()
-    say("Starting the embedded AWS and Airflow ...")
+    missing = ", ".join(sorted(PARTS - kept.keys()))
+    say(f"Starting {missing if kept else 'the embedded AWS and Airflow'} ...")
     airflow_environment = settings.airflow_environment()
     _configure_airflow(settings)
-    aws = processes.start(
+    aws = kept.get("aws") or processes.start(
         "aws",
         [PYTHON, "-m", "local_aws", "--state", str(settings.state / "aws"),
          "--port", str(settings.aws_port), "--region", settings.region],
@@ -100,7 +105,7 @@ def up(settings: Settings) -> None:
     )  # fmt: skip
     _deploy(settings)
     migrated()
-    api = processes.start(
+    api = kept.get("api-server") or processes.start(
         "api-server",
         [AIRFLOW, "api-server", "--apps", "all", "--workers", "1",
          "--host", "127.0.0.1", "--port", str(settings.airflow_port)],
@@ -108,7 +113,8 @@ def up(settings: Settings) -> None:
         airflow_environment,
     )  # fmt: skip
     for name, command in AIRFLOW_PARTS.items():
-        processes.start(name, command, settings.state, airflow_environment)
+        if name not in kept:
+            processes.start(name, command, settings.state, airflow_environment)
     processes.wait_until(
         "Airflow", api, settings.logs / "api-server.log",
         lambda: answers(f"{settings.airflow_url}/api/v2/version"), 120,
@@ -118,6 +124,22 @@ def up(settings: Settings) -> None:
         f"Up in {time.monotonic() - started:.0f} s: Airflow {settings.airflow_url},"
         f" AWS {settings.aws_url}"
     )
+
+
+def _healthy_parts(settings: Settings) -> dict[str, int]:
+    """The parts of this stack that run, on these ports, and answer where they should."""
+    if _remembered(settings) != _ports(settings):
+        return {}
+    running = {
+        name: pid for name, pid in processes.running(settings.state).items() if name in PARTS
+    }
+    for name, url in (
+        ("aws", f"{settings.aws_url}/_local/health"),
+        ("api-server", f"{settings.airflow_url}/api/v2/version"),
+    ):
+        if name in running and not answers(url, patience=15):
+            del running[name]
+    return running
 
 
 def _deploy(settings: Settings) -> None:
@@ -132,9 +154,17 @@ def _configure_airflow(settings: Settings) -> None:
     shutil.copy(ROOT / "ops" / "airflow" / "airflow_local_settings.py", folder)
 
 
+def _ports(settings: Settings) -> dict[str, int]:
+    return {"airflow_port": settings.airflow_port, "aws_port": settings.aws_port}
+
+
 def _remember(settings: Settings) -> None:
-    ports = {"airflow_port": settings.airflow_port, "aws_port": settings.aws_port}
-    (settings.state / "stack.json").write_text(json.dumps(ports))
+    (settings.state / "stack.json").write_text(json.dumps(_ports(settings)))
+
+
+def _remembered(settings: Settings) -> dict[str, int] | None:
+    saved = settings.state / "stack.json"
+    return json.loads(saved.read_text()) if saved.exists() else None
 
 
 def _start_migration(settings: Settings, environment: dict[str, str]) -> Callable[[], None]:

@@ -146,3 +146,20 @@ def test_a_port_is_free_until_somebody_listens() -> None:
         server.listen()
         assert not processes.is_free(port)
     assert processes.is_free(port)
+
+
+def test_stop_can_keep_what_still_runs(state: Path) -> None:
+    """A part that died leaves children; those of the other parts go on."""
+    made = state / "child"
+    script = f"sleep 60 & echo $! > {made}; wait"
+    kept = processes.start("kept", ["bash", "-c", script], state, {})
+    eventually(lambda: made.exists() and made.read_text() != "")
+    child = int(made.read_text())
+    orphans = state / "orphans"
+    dead = processes.start("dead", ["bash", "-c", f"sleep 60 & echo $! > {orphans}"], state, {})
+    eventually(lambda: not processes.is_alive(dead))
+    assert processes.running(state) == {"kept": kept}
+    assert processes.stop(state, keep={kept}) == 1
+    assert processes.of_stack(state) == {kept, child}
+    assert not processes.is_alive(int(orphans.read_text()))
+    assert processes.running(state) == {"kept": kept}
