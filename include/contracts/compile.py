@@ -44,7 +44,7 @@ LOGICAL_TYPES = {
     "boolean": "boolean",
 }
 # What every silver table has after its contract's own columns.
-SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"))
+SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"), ("rescued_data", "string"))
 
 # Both are safe loaders; the one in C takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -39,6 +39,7 @@ from madrugada_spark.delivered import (
     REASON,
     RULE,
     accepted,
+    changed_types,
     checked_rows,
     duplicates,
     numbered_lines,
@@ -137,7 +138,7 @@ class SilverRun:
         for dataset in self.datasets:
             file = self.files[dataset.name]
             lines = numbered_lines(self.spark, file.uri, file.bytes)
-            self.rows[dataset.name] = checked_rows(lines, dataset)
+            self.rows[dataset.name] = checked_rows(lines, dataset, file.header)
         reports = self._write_all()
         report = {
             "version": self.options.version,
@@ -147,7 +148,7 @@ class SilverRun:
             "seconds": round(time.time() - started, 3),
             "datasets": reports,
         }
-        self._stop_if_too_much_is_rejected(reports)
+        self._stop_if_the_delivery_is_not_what_it_was(reports)
         self._register()
         uri = f"s3://{self.options.silver_bucket}/_reports/{self.options.version}.json"
         self.storage.write_json(uri, report)
@@ -212,6 +213,8 @@ class SilverRun:
             "kept": new_rows + superseded,
             "superseded": superseded,
             "quarantined": {},
+            "new_columns": dataset.new_columns(self.files[name].header),
+            "missing_columns": dataset.missing_columns(self.files[name].header),
             "warned": dict(sorted(warned.items())),
             "inserted": new_rows - updated,
             "updated": updated,
@@ -242,8 +245,7 @@ class SilverRun:
 
         schema = ", ".join(f"`{name}` {kind}" for name, kind in QUARANTINE_COLUMNS)
         frames = [
-            self._as_quarantine(rejected(self.rows[dataset.name], dataset), dataset)
-            for dataset in unaccounted()
+            self._as_quarantine(self._rejected(dataset), dataset) for dataset in unaccounted()
         ]
         base = self.published[QUARANTINE]
         if base is not None:
@@ -264,6 +266,9 @@ class SilverRun:
                     for d in lost
                 )
             )
+
+    def _rejected(self, dataset: Dataset) -> DataFrame:
+        return rejected(self.rows[dataset.name], dataset, self.files[dataset.name].header)
 
     def _as_quarantine(self, rows: DataFrame, dataset: Dataset) -> DataFrame:
         return as_quarantine(rows, dataset.name, self.day, self.files[dataset.name].file_name)
@@ -348,10 +353,17 @@ class SilverRun:
         keys = accepted(self.rows[dataset.name]).select(*dataset.key).distinct()
         return keys.join(newer, list(dataset.key), "left_semi").count()
 
-    def _stop_if_too_much_is_rejected(self, reports: dict[str, Any]) -> None:
+    def _stop_if_the_delivery_is_not_what_it_was(self, reports: dict[str, Any]) -> None:
+        """Stops before anything can be published: a changed type, or too much in quarantine."""
         problems = []
         for dataset in self.datasets:
             report = reports[dataset.name]
+            problems += [
+                f"{self.files[dataset.name].uri}: {sentence}"
+                for sentence in changed_types(
+                    self.rows[dataset.name], dataset, report["delivered"], report["quarantined"]
+                )
+            ]
             rejected_rows = sum(report["quarantined"].values())
             percent = 100 * rejected_rows / max(1, report["delivered"])
             if percent > dataset.max_quarantined_percent:
@@ -397,6 +409,14 @@ class SilverRun:
                 for name, r in report["datasets"].items()
             ],
         )
+        for name, r in report["datasets"].items():
+            file = self.files[name].uri
+            if r["new_columns"]:
+                print(
+                    f"{file} has new columns, kept in rescued_data: {', '.join(r['new_columns'])}"
+                )
+            if r["missing_columns"]:
+                print(f"{file} lacks columns, null in every row: {', '.join(r['missing_columns'])}")
         print(f"silver of {report['delivery_date']} in {report['seconds']} s; report: {uri}")
 
 

@@ -128,6 +128,7 @@ def test_silver_tables_carry_their_delivery_and_warnings() -> None:
         {"Name": "valor", "Type": "decimal(12,2)"},
         {"Name": "ingest_date", "Type": "date"},
         {"Name": "warnings", "Type": "string"},
+        {"Name": "rescued_data", "Type": "string"},
     ]
 
 

@@ -19,14 +19,15 @@ def compiled() -> Contracts:
 
 def stores(spark: SparkSession, *rows: tuple[int, str, int]) -> DataFrame:
     return spark.createDataFrame(
-        [(*row, None) for row in rows], "id int, cidade string, _line bigint, _warnings string"
+        [(*row, None, f'{{"uf":"{row[0]}"}}') for row in rows],
+        "id int, cidade string, _line bigint, _warnings string, _rescued string",
     )
 
 
 def table(spark: SparkSession, *rows: tuple[int, str, date]) -> DataFrame:
     return spark.createDataFrame(
-        [(*row, None) for row in rows],
-        "id int, cidade string, ingest_date date, warnings string",
+        [(*row, None, None) for row in rows],
+        "id int, cidade string, ingest_date date, warnings string, rescued_data string",
     )
 
 
@@ -37,7 +38,7 @@ def cities(frame: DataFrame) -> list[tuple[int, str, date]]:
 def test_the_first_night_keeps_the_last_line_of_each_key(spark, compiled) -> None:
     rows = stores(spark, (1, "Natal", 2), (2, "Belém", 3), (1, "Recife", 4))
     out = merged(rows, None, compiled.datasets["lojas"], MONDAY)
-    assert out.columns == ["id", "cidade", "ingest_date", "warnings"]
+    assert out.columns == ["id", "cidade", "ingest_date", "warnings", "rescued_data"]
     assert cities(out) == [(1, "Recife", MONDAY), (2, "Belém", MONDAY)]
 
 
@@ -69,7 +70,19 @@ def dataset(compiled: Contracts, name: str = "lojas"):
 def test_a_column_that_the_older_table_lacks_is_null(spark, compiled) -> None:
     before = spark.createDataFrame([(1, MONDAY, None)], "id int, ingest_date date, warnings string")
     out = merged(stores(spark, (2, "Palmas", 2)), before, dataset(compiled), TUESDAY)
-    assert [tuple(r)[:2] for r in out.orderBy("id").collect()] == [(1, None), (2, "Palmas")]
+    assert [(r["id"], r["cidade"], r["rescued_data"]) for r in out.orderBy("id").collect()] == [
+        (1, None, None),
+        (2, "Palmas", '{"uf":"2"}'),
+    ]
+
+
+def test_what_is_kept_aside_goes_with_its_row(spark, compiled) -> None:
+    first = merged(stores(spark, (1, "Natal", 2), (2, "Belém", 3)), None, dataset(compiled), MONDAY)
+    out = merged(stores(spark, (2, "Palmas", 2)), first, dataset(compiled), TUESDAY)
+    assert {r["cidade"]: r["rescued_data"] for r in out.collect()} == {
+        "Natal": '{"uf":"1"}',
+        "Palmas": '{"uf":"2"}',
+    }
 
 
 SALES = "id int, id_cliente int, id_loja int, id_produto int, dt_venda date, ingest_date date"
@@ -83,15 +96,16 @@ def test_references_are_looked_up_in_the_whole_table(spark, compiled) -> None:
     vendas = dataset(compiled, "vendas")
     sales = spark.createDataFrame(
         [
-            (1, 1, 1, 1, MONDAY, MONDAY, None),
-            (2, 9, 1, 9, MONDAY, MONDAY, None),
-            (3, 1, 9, 1, MONDAY, TUESDAY, "something_else"),
+            (1, 1, 1, 1, MONDAY, MONDAY, None, None),
+            (2, 9, 1, 9, MONDAY, MONDAY, None, None),
+            (3, 1, 9, 1, MONDAY, TUESDAY, "something_else", '{"x":"1"}'),
         ],
-        f"{SALES}, warnings string",
+        f"{SALES}, warnings string, rescued_data string",
     )
     targets = {"clientes": ids(spark, 1), "lojas": ids(spark, 1), "produtos": ids(spark, 1)}
     out = with_reference_warnings(sales, vendas, targets)
     assert out.columns == sales.columns
+    assert {r["id"]: r["rescued_data"] for r in out.collect()} == {1: None, 2: None, 3: '{"x":"1"}'}
     assert {r["id"]: r["warnings"] for r in out.collect()} == {
         1: None,
         2: "id_cliente_reference;id_produto_reference",
@@ -99,9 +113,9 @@ def test_references_are_looked_up_in_the_whole_table(spark, compiled) -> None:
     }
     # The customer, the store and the product arrive: the flags go, other warnings stay.
     rows = spark.createDataFrame(
-        [(4, 1, 1, 1, WEDNESDAY, 2, None)],
+        [(4, 1, 1, 1, WEDNESDAY, 2, None, None)],
         "id int, id_cliente int, id_loja int, id_produto int, dt_venda date, _line bigint, "
-        "_warnings string",
+        "_warnings string, _rescued string",
     )
     later = merged(rows, out, vendas, WEDNESDAY)
     known = ids(spark, 1, 9)
@@ -116,6 +130,8 @@ def test_references_are_looked_up_in_the_whole_table(spark, compiled) -> None:
 
 
 def test_references_to_a_table_that_is_not_there_are_flagged(spark, compiled) -> None:
-    sales = spark.createDataFrame([(1, 1, 1, 1, MONDAY, MONDAY, None)], f"{SALES}, warnings string")
+    sales = spark.createDataFrame(
+        [(1, 1, 1, 1, MONDAY, MONDAY, None, None)], f"{SALES}, warnings string, rescued_data string"
+    )
     out = with_reference_warnings(sales, dataset(compiled, "vendas"), {"lojas": ids(spark, 1)})
     assert out.collect()[0]["warnings"] == "id_cliente_reference;id_produto_reference"

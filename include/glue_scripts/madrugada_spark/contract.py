@@ -59,6 +59,29 @@ class Dataset:
     def references(self) -> list[Rule]:
         return [rule for rule in self.rules if rule.kind == "reference"]
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The columns' names in a delivered file, in the contract's order."""
+        return tuple(str(column.header) for column in self.columns)
+
+    @property
+    def required_headers(self) -> frozenset[str]:
+        """Those without which every row would be rejected."""
+        return frozenset(
+            str(self.column(str(rule.column)).header)
+            for rule in self.rules
+            if rule.kind == "required" and rule.severity == "error"
+        )
+
+    def new_columns(self, header: Iterable[str]) -> list[str]:
+        """What a file's header has and the contract does not know, in the file's order."""
+        return [name for name in header if name not in self.headers]
+
+    def missing_columns(self, header: Iterable[str]) -> list[str]:
+        """What the contract knows and a file's header does not have, in the contract's order."""
+        there = set(header)
+        return [name for name in self.headers if name not in there]
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 

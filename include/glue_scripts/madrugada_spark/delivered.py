@@ -1,5 +1,8 @@
 """A delivered CSV file as rows: numbered lines, split by the contract, typed, checked.
 
+Columns are found by the file's header, in whatever order it has them. What the contract does not
+know is kept aside as JSON, and an optional column that is not there is null.
+
 A row of the file is a line; a quoted field cannot hold a line break. Nothing is dropped: a row that
 breaks a rule of severity `error` comes out with `_rule` set, and goes to quarantine.
 
@@ -10,6 +13,7 @@ cost a call into the JVM for every operator, which on a small night is most of t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,11 +25,13 @@ MALFORMED_ROW = "malformed_row"
 DUPLICATE_KEY = "duplicate_key"
 MOST_FIELDS = 2000
 SHOWN = 100
+# So few values that are not of their type are mistakes in rows, whatever their share.
+FEWEST_OF_A_CHANGED_TYPE = 5
 # Spark never cuts a file that is not bigger than this (spark.sql.files.openCostInBytes).
 ONE_BLOCK = 4 << 20
 
 # Columns beside the contract's own, until rows are written.
-LINE, RAW, RULE, WARNINGS = "_line", "_raw", "_rule", "_warnings"
+LINE, RAW, RULE, WARNINGS, RESCUED = "_line", "_raw", "_rule", "_warnings", "_rescued"
 COLUMN, REASON = "_column", "_reason"
 _DATE_SHAPES = {"yyyy": "[0-9]{4}", "MM": "[0-9]{2}", "dd": "[0-9]{2}"}
 _DATE_SHAPES |= {"M": "[0-9]{1,2}", "d": "[0-9]{1,2}"}
@@ -63,16 +69,23 @@ def numbered_lines(spark: SparkSession, uri: str, size: int) -> DataFrame:
     return lines.join(F.broadcast(shift), "block").selectExpr(f"position + shift as {LINE}", raw)
 
 
-def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
+def checked_rows(
+    lines: DataFrame, dataset: Dataset, header: Sequence[str] | None = None
+) -> DataFrame:
     """Parses and checks numbered lines, the header among them.
 
     :param lines: `_line`, `_raw`.
+    :param header: the file's columns in their order; the contract's unless given. Those that the
+        contract does not know are not checked.
     :returns: the contract's columns, typed; `_line`, `_raw`; `_rule`, the first `error` rule that
         the row breaks, null when none; `_warnings`, ids of broken `warn` rules joined with `;`,
-        else null; and `_text_<column>`, what stood in the file. One row for each line after the
-        header.
+        else null; `_rescued`, the values of unknown columns that are not blank, as JSON text by
+        header, null when there is none; and `_text_<column>`, what stood in the file. One row for
+        each line after the header.
     """
-    fields = [f"f{i}" for i in range(len(dataset.columns))]
+    header = dataset.headers if header is None else header
+    fields = [f"f{i}" for i in range(len(header))]
+    places = dict(zip(header, (f"_fields.{field}" for field in fields), strict=True))
     schema = ", ".join(f"{name} string" for name in (*fields, "corrupt"))
     delimiter = _literal(dataset.delimiter)
     options = {
@@ -100,9 +113,10 @@ def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
         f"trim(replace({RAW}, {delimiter})) = '' as _empty",
         "_fields is null or _fields.corrupt is not null as _malformed",
         *(
-            f"{_text(f'_fields.{field}', column)} as {_text_of(column)}"
-            for field, column in zip(fields, dataset.columns, strict=True)
+            f"{_text(places.get(str(column.header)), column)} as {_text_of(column)}"
+            for column in dataset.columns
         ),
+        f"{_rescued({name: places[name] for name in dataset.new_columns(header)})} as {RESCUED}",
     )
     typed = split.selectExpr("*", *(f"{_typed(c)} as {_name(c.name)}" for c in dataset.columns))
     errors = [(EMPTY_ROW, "_empty"), (MALFORMED_ROW, "_malformed")]
@@ -124,6 +138,7 @@ def checked_rows(lines: DataFrame, dataset: Dataset) -> DataFrame:
         f"nullif(concat_ws(';', {', '.join(warnings)}), '') as {WARNINGS}"
         if warnings
         else f"cast(null as string) as {WARNINGS}",
+        RESCUED,
         *(_text_of(column) for column in dataset.columns),
     )
 
@@ -133,11 +148,15 @@ def accepted(rows: DataFrame) -> DataFrame:
     return rows.where(f"{RULE} is null")
 
 
-def rejected(rows: DataFrame, dataset: Dataset) -> DataFrame:
-    """The rows that broke an `error` rule: `_line`, `_raw`, `_rule`, `_column`, `_reason`."""
+def rejected(rows: DataFrame, dataset: Dataset, header: Sequence[str] | None = None) -> DataFrame:
+    """The rows that broke an `error` rule: `_line`, `_raw`, `_rule`, `_column`, `_reason`.
+
+    :param header: as for `checked_rows`.
+    """
+    width = len(dataset.headers if header is None else header)
     delimiter = _literal(re.escape(dataset.delimiter))
     found = f"size(split({RAW}, {delimiter}, {MOST_FIELDS}))"
-    fields = f"expected {len(dataset.columns)} fields separated by {dataset.delimiter!r}, found "
+    fields = f"expected {width} fields separated by {dataset.delimiter!r}, found "
     reasons = {
         EMPTY_ROW: "'the line holds separators alone'",
         MALFORMED_ROW: f"concat({_literal(fields)}, {found})",
@@ -177,6 +196,61 @@ def duplicates(rows: DataFrame, dataset: Dataset) -> DataFrame:
     )
 
 
+def changed_types(
+    rows: DataFrame, dataset: Dataset, delivered: int, quarantined: Mapping[str, int]
+) -> list[str]:
+    """Sentences on columns whose values are no longer of their contract's type, in this file.
+
+    A column has changed its type when more than half of its values, and at least
+    `FEWEST_OF_A_CHANGED_TYPE`, do not parse; values are those that are not blank, in lines with as
+    many fields as the header. Fewer are mistakes in rows, which quarantine takes.
+
+    Whether it may be so is told by the counts of quarantined rows alone, so that a file in order is
+    not read for this. A row is counted for the first rule that it breaks; so a column is looked at
+    when its rows could be more than half of those that no other rule took, or, if it may be blank,
+    when there are enough of them. Then the file is read once more for all columns' exact figures.
+
+    :param rows: of `checked_rows`.
+    :param delivered: the file's rows.
+    :param quarantined: its quarantined rows by rule.
+    """
+    typed = [rule for rule in dataset.rules if rule.kind == "type" and rule.severity == "error"]
+    others = sum(quarantined.values())
+    doubtful = False
+    for rule in typed:
+        count = quarantined.get(rule.id, 0)
+        if count < FEWEST_OF_A_CHANGED_TYPE:
+            continue
+        may_be_blank = dataset.column(str(rule.column)).header not in dataset.required_headers
+        doubtful |= may_be_blank or 2 * count > delivered - (others - count)
+    if not doubtful:
+        return []
+    figures = rows.where(f"{RULE} is null or {RULE} not in ('{EMPTY_ROW}', '{MALFORMED_ROW}')")
+    found = figures.selectExpr(
+        *(
+            part
+            for n, column in enumerate(dataset.column(str(rule.column)) for rule in typed)
+            for part in (
+                f"count({_text_of(column)}) as filled_{n}",
+                f"count_if({_wrong_type(column)}) as wrong_{n}",
+                f"min_by(substring({_text_of(column)}, 1, {SHOWN}), {LINE}) "
+                f"filter (where {_wrong_type(column)}) as example_{n}",
+            )
+        )
+    ).first()
+    assert found is not None
+    sentences = []
+    for n, rule in enumerate(typed):
+        filled, wrong = found[f"filled_{n}"], found[f"wrong_{n}"]
+        if wrong >= FEWEST_OF_A_CHANGED_TYPE and 2 * wrong > filled:
+            column = dataset.column(str(rule.column))
+            sentences.append(
+                f"column {column.header} no longer looks like {_wanted(column)}: {wrong} of "
+                f"{filled} values do not parse, such as {found[f'example_{n}']!r}"
+            )
+    return sentences
+
+
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
@@ -186,12 +260,32 @@ def _name(column: str) -> str:
     return f"`{column}`"
 
 
+def _rescued(unknown: dict[str, str]) -> str:
+    """Fields by header as one JSON object of those that are not blank, null when all are."""
+    if not unknown:
+        return "cast(null as string)"
+    pairs = [
+        f"{_foreign(name)}, if(trim({field}) = '', null, {field})"
+        for name, field in unknown.items()
+    ]
+    return f"nullif(to_json(named_struct({', '.join(pairs)})), '{{}}')"
+
+
+def _foreign(text: str) -> str:
+    """A literal of text from a file, in which no character can mean anything to the parser."""
+    return (
+        "'" + "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in text) + "'"
+    )
+
+
 def _text_of(column: Column) -> str:
     return f"`_text_{column.name}`"
 
 
-def _text(field: str, column: Column) -> str:
-    """A field's text, null when blank; blanks around it stay only in strings."""
+def _text(field: str | None, column: Column) -> str:
+    """A field's text, null when blank or not there; blanks around it stay only in strings."""
+    if field is None:
+        return "cast(null as string)"
     if column.type == "string":
         return f"if(trim({field}) = '', null, {field})"
     return f"nullif(trim({field}), '')"
@@ -249,7 +343,7 @@ def _broken(rule: Rule, dataset: Dataset) -> str:
     if rule.kind == "required":
         return f"{text} is null"
     if rule.kind == "type":
-        return f"{text} is not null and {value} is null"
+        return _wrong_type(column)
     if rule.kind == "max_bytes":
         return f"octet_length({text}) > {int(rule.parameters['value'])}"
     if rule.kind in ("minimum", "maximum"):
@@ -262,17 +356,25 @@ def _broken(rule: Rule, dataset: Dataset) -> str:
     raise AssertionError(f"rule {rule.id}: no such kind: {rule.kind}")
 
 
+def _wrong_type(column: Column) -> str:
+    return f"{_text_of(column)} is not null and {_name(column.name)} is null"
+
+
+def _wanted(column: Column) -> str:
+    if column.type == "date":
+        return f"a date as {column.format}"
+    if column.type == "boolean":
+        return f"{column.true_value} or {column.false_value}"
+    return column.type
+
+
 def _reason(rule: Rule, dataset: Dataset) -> str:
     """The sentence that says how a row breaks a rule, as an expression."""
     if rule.kind == "product_maximum":
         names = " * ".join(rule.parameters["columns"])
         return _literal(f"{names} is more than {rule.parameters['value']}")
     column = dataset.column(str(rule.column))
-    wanted = column.type
-    if column.type == "date":
-        wanted = f"a date as {column.format}"
-    elif column.type == "boolean":
-        wanted = f"{column.true_value} or {column.false_value}"
+    wanted = _wanted(column)
     if rule.kind == "required":
         return _literal(f"{column.name} is empty, expected {wanted}")
     if rule.kind == "max_bytes":

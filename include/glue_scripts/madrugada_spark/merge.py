@@ -8,9 +8,10 @@ from datetime import date
 from pyspark.sql import DataFrame
 
 from madrugada_spark.contract import Dataset
-from madrugada_spark.delivered import LINE, WARNINGS
+from madrugada_spark.delivered import LINE, RESCUED, WARNINGS
 
 INGEST_DATE = "ingest_date"
+RESCUED_DATA = "rescued_data"
 
 
 def merged(
@@ -21,21 +22,23 @@ def merged(
 ) -> DataFrame:
     """The silver table after this delivery, warnings of references left out.
 
-    :param rows: accepted rows of the delivery: the contract's columns, `_line`, `_warnings`. Of a
-        key that is there twice the last line counts.
+    :param rows: accepted rows of the delivery: the contract's columns, `_line`, `_warnings`,
+        `_rescued`. Of a key that is there twice the last line counts.
     :param published: the silver table as it is, or None on the first night. Its rows of the same
         `ingest_date` are of an earlier run of this delivery and are replaced.
-    :returns: the contract's columns, `ingest_date`, `warnings`; each key once.
+    :returns: the contract's columns, `ingest_date`, `warnings`, `rescued_data`; each key once.
     """
     columns = [f"`{name}`" for name in dataset.column_names]
     delivered = rows.selectExpr(
         *columns,
         f"date'{delivery_date}' as {INGEST_DATE}",
         f"{WARNINGS} as warnings",
+        f"{RESCUED} as {RESCUED_DATA}",
         LINE,
     )
     if published is not None:
         there = set(published.columns)
+        rescued = RESCUED_DATA if RESCUED_DATA in there else "null"
         earlier = published.where(f"{INGEST_DATE} <> date'{delivery_date}'").selectExpr(
             # A table written under an older contract may lack a column.
             *(
@@ -44,6 +47,7 @@ def merged(
             ),
             INGEST_DATE,
             f"{_own_warnings(dataset)} as warnings",
+            f"cast({rescued} as string) as {RESCUED_DATA}",
             f"0L as {LINE}",
         )
         delivered = delivered.union(earlier)
@@ -52,7 +56,7 @@ def merged(
     return (
         delivered.selectExpr("*", f"{newest} as _newest")
         .where("_newest = 1")
-        .selectExpr(*columns, INGEST_DATE, "warnings")
+        .selectExpr(*columns, INGEST_DATE, "warnings", RESCUED_DATA)
     )
 
 
@@ -83,6 +87,7 @@ def with_reference_warnings(
         *(f"`{name}`" for name in dataset.column_names),
         INGEST_DATE,
         f"nullif(concat_ws(';', warnings, {', '.join(flags)}), '') as warnings",
+        RESCUED_DATA,
     )
 
 

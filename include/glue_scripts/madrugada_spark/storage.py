@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ class DeliveredFile:
     uri: str
     bytes: int
     rows: int
+    header: tuple[str, ...] = ()
+    """Its columns in their order, by their names in the file."""
 
 
 class Storage:
@@ -56,7 +58,7 @@ class Storage:
     def delivery(
         self, bronze_bucket: str, source: str, delivery_date: str, datasets: list[Dataset]
     ) -> dict[str, DeliveredFile]:
-        """The files of a complete delivery by dataset, each there and with the contract's header.
+        """The files of a complete delivery by dataset, each there and with what must be in it.
 
         :raises JobError: for everything that keeps the night from being read, all in one message.
         """
@@ -85,14 +87,15 @@ class Storage:
                 problems.append(f"{uri}: has no {dataset.file_name} for {dataset.name}")
                 continue
             try:
-                self._check(file, etags[dataset.name], dataset)
+                header = self._header(file, etags[dataset.name], dataset)
+                files[dataset.name] = replace(file, header=header)
             except JobError as error:
                 problems.append(str(error))
         if problems:
             raise JobError("\n".join(problems))
         return {dataset.name: files[dataset.name] for dataset in datasets}
 
-    def _check(self, file: DeliveredFile, etag: str, dataset: Dataset) -> None:
+    def _header(self, file: DeliveredFile, etag: str, dataset: Dataset) -> tuple[str, ...]:
         bucket, key = split_uri(file.uri)
         try:
             answer = self.s3.get_object(
@@ -109,12 +112,20 @@ class Storage:
             )
         line = answer["Body"].read().split(b"\n", 1)[0].decode("utf-8", "replace")
         line = line.removeprefix("\ufeff").removesuffix("\r")
-        expected = [str(column.header) for column in dataset.columns]
-        if next(csv.reader([line], delimiter=dataset.delimiter), []) != expected:
+        fields = next(csv.reader([line], delimiter=dataset.delimiter), [])
+        header = tuple(field.strip() for field in fields)
+        compared = f"expected {dataset.delimiter.join(dataset.headers)}, found {line[:200]}"
+        if not set(header) & set(dataset.headers):
+            raise JobError(f"{file.uri} has the wrong header: {compared}")
+        if len(set(header)) < len(header):
+            raise JobError(f"{file.uri} has a column twice in its header: {compared}")
+        absent = [n for n in dataset.missing_columns(header) if n in dataset.required_headers]
+        if absent:
             raise JobError(
-                f"{file.uri} has the wrong header: expected "
-                f"{dataset.delimiter.join(expected)}, found {line[:200]}"
+                f"{file.uri} lacks the required column{'s' * (len(absent) > 1)} "
+                f"{', '.join(absent)}: {compared}"
             )
+        return header
 
 
 def split_uri(uri: str) -> tuple[str, str]:

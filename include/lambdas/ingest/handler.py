@@ -7,10 +7,15 @@ source is there, the delivery's manifest is written:
 
     s3://<bronze>/_manifests/<source>/<YYYY-MM-DD>.json
     {"format": 1, "source", "delivery_date", "status": "complete" | "rejected",
-     "files":   [{"dataset", "file_name", "key", "bytes", "rows", "sha256", "etag"}],
+     "files":   [{"dataset", "file_name", "key", "bytes", "rows", "sha256", "etag",
+                  "new_columns": ["<header>"], "missing_columns": ["<header>"]}],
      "missing": ["<file name>"], "ignored": ["<landing key>"], "errors": ["<sentence>"]}
 
-`rows` are the lines after the header. A file that is not as its contract says is not copied, and
+`rows` are the lines after the header, blank ones among them.
+
+Columns are found by their header, whatever their order. A column that the contract does not know
+and an optional one that is not there do not reject a file; they are in its `new_columns` and
+`missing_columns`, and in the log. A file that is not as its contract says is not copied, and
 the manifest says `rejected` with the reasons, so that whoever waits for it wakes up. The same files
 always give the same manifest.
 
@@ -46,7 +51,8 @@ logger = logging.getLogger("ingest")
 logger.setLevel(logging.INFO)
 
 CHUNK = 1 << 20
-LONGEST_HEADER = 1 << 16
+LONGEST_HEADER = 1 << 16  # bytes
+MOST_COLUMNS = 1000
 SEPARATORS = ";,\t|"
 BOM = "\ufeff"
 # One CopyObject takes up to 5 GiB; only above that is the copy made in parts.
@@ -186,16 +192,17 @@ class Ingest:
             key = f"{source}/{day}/{file_name}"
             target = f"{source}/{name}/ingest_date={day}/{file_name}"
             etag = landed.get(file_name)
-            entry = self._already_in_bronze(name, file_name, target, etag)
-            if entry is None and etag is None:
-                missing.append(file_name)
-                continue
-            if entry is None:
-                try:
-                    entry = self._check_and_copy(dataset, key, target)
-                except RejectedFile as error:
-                    errors.append(str(error))
+            try:
+                entry = self._already_in_bronze(dataset, target, etag)
+                if entry is None and etag is None:
+                    missing.append(file_name)
                     continue
+                if entry is None:
+                    entry = self._check_and_copy(dataset, key, target)
+            except RejectedFile as error:
+                errors.append(str(error))
+                continue
+            self._tell_of_columns(entry)
             files.append(entry)
         expected = {self.datasets[name]["file_name"] for name in self.sources[source]}
         ignored = sorted(f"{source}/{day}/{name}" for name in set(landed) - expected)
@@ -242,32 +249,57 @@ class Ingest:
             if item["Key"] != prefix
         }
 
+    def _tell_of_columns(self, entry: dict[str, Any]) -> None:
+        where = f"s3://{self.bronze}/{entry['key']}"
+        if entry["new_columns"]:
+            logger.warning(
+                "%s has new columns, which are kept aside in rescued_data: %s",
+                where,
+                ", ".join(entry["new_columns"]),
+            )
+        if entry["missing_columns"]:
+            logger.warning(
+                "%s lacks optional columns, which are null in every row: %s",
+                where,
+                ", ".join(entry["missing_columns"]),
+            )
+
     def _already_in_bronze(
-        self, name: str, file_name: str, target: str, landing_etag: str | None
+        self, dataset: dict[str, Any], target: str, landing_etag: str | None
     ) -> dict[str, Any] | None:
         """The manifest's entry of a copy made earlier, unless landing has another file by now.
 
-        Landing may be emptied after a while: then the copy in bronze is the delivery.
+        Landing may be emptied after a while: then the copy in bronze is the delivery. Its header is
+        held against the contract again, which may be another one since the copy was made.
+
+        :raises RejectedFile: the header is not as the contract says.
         """
         try:
-            head = self.s3.head_object(Bucket=self.bronze, Key=target)
+            answer = self.s3.get_object(
+                Bucket=self.bronze, Key=target, Range=f"bytes=0-{LONGEST_HEADER}"
+            )
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound", "InvalidRange"):
                 return None
             raise
-        metadata = head["Metadata"]
+        metadata = answer["Metadata"]
         if not {"sha256", "rows", "landing-etag"} <= set(metadata):
             return None
         if landing_etag is not None and metadata["landing-etag"] != landing_etag:
             return None
+        line = answer["Body"].read().split(b"\n", 1)[0].decode("utf-8", "replace")
+        found = header_columns(line, dataset, f"s3://{self.bronze}/{target}")
+        wanted = [column["header"] for column in dataset["columns"]]
         return {
-            "dataset": name,
-            "file_name": file_name,
+            "dataset": dataset["name"],
+            "file_name": dataset["file_name"],
             "key": target,
-            "bytes": head["ContentLength"],
+            "bytes": int(answer["ContentRange"].rpartition("/")[2]),
             "rows": int(metadata["rows"]),
             "sha256": metadata["sha256"],
-            "etag": head["ETag"].strip('"'),
+            "etag": answer["ETag"].strip('"'),
+            "new_columns": [name for name in found if name not in wanted],
+            "missing_columns": [name for name in wanted if name not in found],
         }
 
     def _check_and_copy(self, dataset: dict[str, Any], key: str, target: str) -> dict[str, Any]:
@@ -295,7 +327,7 @@ class Ingest:
             raise DeliveryError(
                 f"s3://{self.landing}/{key} changed while it was checked; deliver it again"
             ) from error
-        entry = self._already_in_bronze(dataset["name"], dataset["file_name"], target, etag)
+        entry = self._already_in_bronze(dataset, target, etag)
         if entry is None or entry["bytes"] != answer["ContentLength"]:
             raise DeliveryError(
                 f"s3://{self.landing}/{key} changed while it was copied; deliver it again"
@@ -319,7 +351,7 @@ def check_file(chunks: Any, dataset: dict[str, Any], where: str) -> tuple[str, i
     :param chunks: the file's bytes, in pieces of any size.
     :param where: the file's address for the messages.
     :returns: sha256 in hex and the number of lines after the header.
-    :raises RejectedFile: empty, not UTF-8, wrong separator, wrong header, too few rows.
+    :raises RejectedFile: empty, not UTF-8, too few rows, or a header as `header_columns` says.
     """
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -345,7 +377,7 @@ def check_file(chunks: Any, dataset: dict[str, Any], where: str) -> tuple[str, i
             start += text
             if "\n" in start or len(start) > LONGEST_HEADER:
                 header = start.split("\n", 1)[0]
-                _check_header(header, dataset, where)
+                header_columns(header, dataset, where)
     expected = dataset["delimiter"].join(column["header"] for column in dataset["columns"])
     if size == 0:
         raise RejectedFile(f"{where} is empty: expected the header {expected} and rows")
@@ -356,7 +388,7 @@ def check_file(chunks: Any, dataset: dict[str, Any], where: str) -> tuple[str, i
             f"{where} is not UTF-8: it ends inside a character; expected the whole file as UTF-8"
         ) from error
     if header is None:
-        _check_header(start, dataset, where)
+        header_columns(start, dataset, where)
     rows = newlines + (last != b"\n") - 1
     if rows < dataset["min_rows"]:
         raise RejectedFile(
@@ -365,29 +397,68 @@ def check_file(chunks: Any, dataset: dict[str, Any], where: str) -> tuple[str, i
     return digest.hexdigest(), rows
 
 
-def _check_header(line: str, dataset: dict[str, Any], where: str) -> None:
+def header_columns(line: str, dataset: dict[str, Any], where: str) -> list[str]:
+    """The columns of a file, in their order, from its header line.
+
+    :raises RejectedFile: no column of the contract (a wrong separator is named), a required one
+        missing, one that is there twice or has no name, or a header without an end.
+    """
     line = line.removeprefix(BOM).removesuffix("\r")
     delimiter = dataset["delimiter"]
     wanted = [column["header"] for column in dataset["columns"]]
-    if _fields(line, delimiter) == wanted:
-        return
+    found = _fields(line, delimiter)
     shown = line if len(line) <= 200 else f"{line[:200]}…"
-    for other in SEPARATORS:
-        if other != delimiter and _fields(line, other) == wanted:
-            raise RejectedFile(
-                f"{where} has the wrong separator: expected {delimiter!r}, found {other!r} in the "
-                f"header {shown}"
-            )
-    raise RejectedFile(
-        f"{where} has the wrong header: expected {delimiter.join(wanted)}, found {shown or 'none'}"
-    )
+    compared = f"expected {delimiter.join(wanted)}, found {shown or 'none'}"
+    if len(line.encode()) > LONGEST_HEADER or len(found) > MOST_COLUMNS:
+        raise RejectedFile(
+            f"{where} has too long a header: expected at most {MOST_COLUMNS} columns in "
+            f"{LONGEST_HEADER} bytes, found {len(found)} columns in {len(line.encode())} or more"
+        )
+    required = _required_headers(dataset)
+    if not set(found) & set(wanted):
+        for other in SEPARATORS:
+            if other != delimiter and required <= set(_fields(line, other)):
+                raise RejectedFile(
+                    f"{where} has the wrong separator: expected {delimiter!r}, found {other!r} in "
+                    f"the header {shown}"
+                )
+        raise RejectedFile(f"{where} has the wrong header: {compared}")
+    twice = sorted({name for name in found if name and found.count(name) > 1})
+    if twice:
+        raise RejectedFile(
+            f"{where} has a column twice in its header, {', '.join(twice)}, so that nobody can "
+            f"tell which counts: {compared}"
+        )
+    if "" in found:
+        raise RejectedFile(
+            f"{where} has a column without a name in its header, the {found.index('') + 1}. of "
+            f"{len(found)}: {compared}"
+        )
+    absent = [name for name in wanted if name in required and name not in found]
+    if absent:
+        raise RejectedFile(
+            f"{where} lacks the required column{'s' * (len(absent) > 1)} {', '.join(absent)}: "
+            f"{compared}"
+        )
+    return found
+
+
+def _required_headers(dataset: dict[str, Any]) -> set[str]:
+    """Columns whose every row would be rejected if they were not there."""
+    headers = {column["name"]: column["header"] for column in dataset["columns"]}
+    return {
+        headers[rule["column"]]
+        for rule in dataset["rules"]
+        if rule["kind"] == "required" and rule["severity"] == "error"
+    }
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        fields = next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []
+    return [field.strip() for field in fields]
 
 
 def _is_date(text: str) -> bool:
