@@ -15,8 +15,10 @@ START ?=
 END ?=
 Q ?=
 LOG ?=
+SEEDS ?= 50
+FIRST ?= 1
 
-.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-slow bench
+.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-slow test-crashes bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -53,6 +55,9 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 
 test: setup ## all tests
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
+
+test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 (two minutes each)
+	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)"
 
 lint: setup ## formatter, linter, types and template, in check mode
 	@$(VENV)/bin/ruff format --check .
