@@ -23,6 +23,7 @@ night again does not bring old values back.
 - `audit_silver`, `audit_gold`: the check that is named differs. The candidate tables are still in
   `madrugada_staging`, to be queried.
 - `publish_silver`, `publish_gold`: another night published meanwhile. Clear the `build_*` task.
+- `take_turn`: another run has been building for very long; it is named in the log.
 - `reconcile`: the engines differ; the error has the rows. Clear `load_warehouse`.
 """
 
@@ -43,11 +44,14 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, t
 from madrugada import defaults
 from madrugada.assets import PUBLISHED_SALES
 from madrugada.audit import AthenaAuditOperator
+from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
-from madrugada.publishing import PublishTablesOperator
+from madrugada.deadline import delivery_deadline
+from madrugada.publishing import PublishTablesOperator, published_key
 from madrugada.report import job_report
 from madrugada.settings import settings
 from madrugada.staging import candidate
+from madrugada.turn import PassTurnOperator, TakeTurnSensor
 
 AWS = settings()
 
@@ -58,6 +62,16 @@ DATASETS = {
 FACTS = ["processed_sales", "wide_vendas"]
 MARTS = ["vendas_por_produto", "vendas_por_cidade_mes"]
 QUESTIONS = ["rows_by_table", "total_by_product", "vendas_by_product", "vendas_by_month"]
+# Which check of gold's audit has a figure of the answers as silver and gold have it.
+LAYERS = {
+    "processed_sales: rows": "processed_sales: rows",
+    "wide_vendas: rows": "wide_vendas: rows",
+    "total_by_product: total_value": "processed_sales: total value",
+    "vendas_by_product: vendas": "wide_vendas: rows",
+    "vendas_by_product: valor_total": "wide_vendas: total value",
+    "vendas_by_month: vendas": "wide_vendas: rows",
+    "vendas_by_month: valor_total": "wide_vendas: total value",
+}
 
 
 def by_key_or_whole(published: dict[str, Any]) -> dict[str, Any]:
@@ -72,11 +86,17 @@ with DAG(
     schedule=CronTriggerTimetable("0 3 * * *", timezone=defaults.TIMEZONE),
     # No start_date: a new deployment waits for its next 03:00 instead of running the last one.
     catchup=False,
-    max_active_runs=1,
+    # Nights wait for their files and crawl side by side; from build_silver on they take turns.
+    max_active_runs=4,
+    deadline=delivery_deadline(list(DATASETS)),
     tags=["sales", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={"candidate": candidate, "job_report": job_report},
+    user_defined_macros={
+        "candidate": candidate,
+        "job_report": job_report,
+        "published_key": published_key,
+    },
     params={
         "delivery_date": Param(
             None,
@@ -127,12 +147,22 @@ with DAG(
 
     crawl_bronze = crawl(AWS.bronze_crawler, task_id="crawl_bronze", pool=defaults.CRAWLER_POOL)
 
+    take_turn = TakeTurnSensor(
+        task_id="take_turn",
+        turn="sales",
+        bucket=AWS.bucket("silver"),
+        poke_interval=AWS.turn_poke_seconds,
+        execution_timeout=timedelta(hours=2),
+        pool=defaults.TURN_POOL,
+    )
+
     build_silver = GlueJobOperator(
         task_id="build_silver",
         job_name=AWS.bronze_to_silver_job,
         script_args={
             "--delivery_date": night["delivery_date"],
             "--sources": night["sources"],
+            RUN_ARGUMENT: "{{ run_id }}",
         },
         stop_job_run_on_kill=True,
         verbose=True,
@@ -160,6 +190,7 @@ with DAG(
         script_args={
             "--delivery_date": night["delivery_date"],
             "--sources": ",".join(DATASETS),
+            RUN_ARGUMENT: "{{ run_id }}",
         },
         stop_job_run_on_kill=True,
         verbose=True,
@@ -201,6 +232,8 @@ with DAG(
         task_id="load_warehouse",
         map_index_template="{{ task.table }}",
         s3_bucket=AWS.bucket("gold"),
+        # What is published when the task runs: cleared after a newer night, it loads that one's.
+        s3_key="{{ published_key('gold', task.table) }}",
         schema="sales_schema",
         copy_options=["format as parquet"],
         redshift_conn_id="aws_default",
@@ -239,31 +272,36 @@ with DAG(
     @task(outlets=[PUBLISHED_SALES])
     def reconcile(
         night: dict[str, Any],
-        silver: str,
-        gold: str,
+        versions: dict[str, str],
+        audits: dict[str, str],
         athena: list[str],
         redshift: list[str],
         spectrum: list[str],
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
-        from madrugada.report import reconcile_night
+        from madrugada.report import reconcile_night, this_run
 
         return reconcile_night(
-            pipeline="sales_nightly",
+            run=this_run(),
             night=night,
-            versions={"silver": silver, "gold": gold},
+            versions=versions,
+            jobs={"silver": AWS.bronze_to_silver_job, "gold": AWS.sales_silver_to_gold_job},
+            audits=audits,
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},
+            layers=LAYERS,
         )
 
     report = reconcile(
         night,
-        build_silver.output,
-        build_gold.output,
+        {"silver": build_silver.output, "gold": build_gold.output},
+        {"silver": audit_silver.output, "gold": audit_gold.output},
         ask_athena.output,
         ask_redshift.output,
         ask_spectrum.output,
     )
+
+    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
 
     send_report = SnsPublishOperator(
         task_id="send_report",
@@ -273,15 +311,18 @@ with DAG(
     )
 
     # The night, from left to right.
-    night >> wait_for_delivery >> check_delivery >> crawl_bronze
-    crawl_bronze >> build_silver >> audit_silver >> publish_silver
+    night >> wait_for_delivery >> check_delivery >> crawl_bronze >> take_turn
+    take_turn >> build_silver >> audit_silver >> publish_silver
     publish_silver >> build_gold >> audit_gold >> publish_gold
 
     # The warehouse is made ready while the lake is built.
-    night >> [create_tables, create_external_schema]
+    take_turn >> [create_tables, create_external_schema]
     [publish_gold, create_tables] >> load_warehouse
 
     publish_gold >> ask_athena
     [load_warehouse, create_external_schema] >> prune_warehouse >> ask_redshift
     [publish_gold, create_external_schema] >> ask_spectrum
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
+
+    # Whatever is cleared between these two takes them along.
+    report >> pass_turn.as_teardown(setups=take_turn)

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowFailException
 
+from madrugada.settings import settings
 from madrugada.staging import suffix
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
     again changes nothing.
 
     Returns:
-        For each published table ``{"table", "s3_key", "upsert_keys"}``: its name, where its files
-        are in the layer's bucket (with a slash at the end), and the columns that make a row one.
+        For each published table ``{"table", "upsert_keys"}``: its name, and the columns that make
+        a row one.
 
     :param layer: ``silver`` or ``gold``.
     :param database: the published tables' Glue database.
@@ -63,15 +64,8 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
         published = []
         for name, candidate in sorted(candidates.items()):
             self._publish(name, candidate)
-            location = candidate["StorageDescriptor"]["Location"]
             keys = candidate["Parameters"].get(KEY, "")
-            published.append(
-                {
-                    "table": name,
-                    "s3_key": location.split("/", 3)[3].rstrip("/") + "/",
-                    "upsert_keys": keys.split(",") if keys else [],
-                }
-            )
+            published.append({"table": name, "upsert_keys": keys.split(",") if keys else []})
         return published
 
     def _candidates(self) -> dict[str, dict[str, Any]]:
@@ -115,6 +109,13 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
             VersionId=current.get("VersionId", "0"),
         )
         self.log.info("%s.%s: %s replaces %s", self.database, name, self.version, now)
+
+
+def published_key(layer: str, table: str) -> str:
+    """Where a published table's files are in its layer's bucket, with a slash at the end."""
+    database = getattr(settings(), f"{layer}_database")
+    found = GlueCatalogHook().conn.get_table(DatabaseName=database, Name=table)["Table"]
+    return found["StorageDescriptor"]["Location"].split("/", 3)[3].rstrip("/") + "/"
 
 
 def _table_input(name: str, candidate: dict[str, Any]) -> dict[str, Any]:

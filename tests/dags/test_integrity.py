@@ -17,6 +17,7 @@ EXPECTED = {
             "wait_for_delivery",
             "check_delivery",
             "crawl_bronze",
+            "take_turn",
             "build_silver",
             "audit_silver",
             "publish_silver",
@@ -31,6 +32,7 @@ EXPECTED = {
             "ask_redshift",
             "ask_spectrum",
             "reconcile",
+            "pass_turn",
             "send_report",
         }
     },

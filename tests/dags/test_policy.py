@@ -60,8 +60,26 @@ def test_the_help_for_failures_names_tasks_that_exist(dag: Any) -> None:
     assert names <= set(dag.task_ids)
 
 
-def test_a_dag_runs_one_night_at_a_time_and_none_that_are_past(dag: Any) -> None:
-    assert dag.max_active_runs == 1
+def test_what_writes_tables_is_done_by_one_run_at_a_time(dag: Any) -> None:
+    """All that builds, publishes or loads is between taking the turn and passing it on."""
+    if dag.max_active_runs == 1:
+        return
+    take, passing = dag.task_dict["take_turn"], dag.task_dict["pass_turn"]
+    assert take.is_setup
+    assert passing.is_teardown
+    writing = {
+        task.task_id
+        for task in dag.tasks
+        if task.task_id.partition("_")[0]
+        in ("build", "audit", "publish", "load", "prune", "create", "reconcile", "ask")
+    }
+    between = {t.task_id for t in take.get_flat_relatives(upstream=False)}
+    between &= {t.task_id for t in passing.get_flat_relatives(upstream=True)}
+    assert writing
+    assert writing <= between
+
+
+def test_a_dag_runs_no_nights_that_are_past(dag: Any) -> None:
     assert dag.catchup is False
     # Without one, a new deployment waits for its next night; with one, it must not move.
     assert dag.start_date is None or dag.start_date.time() == time(0)
@@ -104,7 +122,12 @@ def test_own_operators_only_where_the_provider_has_none(dag: Any) -> None:
             "madrugada"
         )
     }
-    assert own <= {"AthenaAuditOperator", "PublishTablesOperator"}
+    assert own <= {
+        "AthenaAuditOperator",
+        "PublishTablesOperator",
+        "TakeTurnSensor",
+        "PassTurnOperator",
+    }
 
 
 def test_every_form_field_says_what_it_is(dag: Any) -> None:

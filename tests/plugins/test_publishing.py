@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from madrugada.publishing import BASE, KEY, VERSION, PublishTablesOperator
+from madrugada.publishing import BASE, KEY, VERSION, PublishTablesOperator, published_key
 from madrugada.staging import candidate
 
 FIRST = "jr_" + "1" * 64
@@ -71,9 +71,7 @@ def publish(version: str) -> list[dict[str, Any]]:
 
 def test_the_first_version_makes_the_table(catalog: Catalog) -> None:
     catalog.stage("sales", FIRST)
-    assert publish(FIRST) == [
-        {"table": "sales", "s3_key": f"sales/{FIRST}/", "upsert_keys": ["id"]}
-    ]
+    assert publish(FIRST) == [{"table": "sales", "upsert_keys": ["id"]}]
     table = catalog.published("sales")
     assert table["StorageDescriptor"]["Location"] == f"s3://madrugada-local-gold/sales/{FIRST}"
     assert table["Parameters"][VERSION] == FIRST
@@ -140,3 +138,12 @@ def test_a_table_whose_name_begins_as_another_s_is_not_mistaken_for_it(catalog: 
     catalog.stage("sales_by_month", FIRST)
     publish(FIRST)
     assert catalog.published("sales")["StorageDescriptor"]["Location"].endswith(f"/sales/{FIRST}")
+
+
+def test_a_load_takes_what_is_published_when_it_runs(catalog: Catalog) -> None:
+    catalog.stage("sales", FIRST)
+    publish(FIRST)
+    assert published_key("gold", "sales") == f"sales/{FIRST}/"
+    catalog.stage("sales", SECOND, base=FIRST)
+    publish(SECOND)
+    assert published_key("gold", "sales") == f"sales/{SECOND}/"

@@ -1,0 +1,124 @@
+"""One run at a time between building silver and the end of the reconciliation.
+
+Airflow's limits do not hold that long: a pool's slot is given back after every task, and a backfill
+has a limit of active runs of its own beside the DAG's. So a run takes a turn, an object in the
+silver bucket that S3 itself gives to one writer only
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html), and passes it on
+when it is done. As setup and teardown they come along when a task between them is cleared.
+
+A turn is never lost: one whose run has ended or is no longer there is taken over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LOST_THE_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+def turn_key(name: str) -> str:
+    return f"_turns/{name}.json"
+
+
+class TakeTurnSensor(AwsBaseSensor[S3Hook]):
+    """Wait until no other run has the turn, and take it; a run that has it goes on at once.
+
+    :param turn: what the runs take turns at; DAGs that write the same tables name the same turn.
+    :param bucket: where the turn's object is.
+    """
+
+    aws_hook_class = S3Hook
+    template_fields: Sequence[str] = aws_template_fields("turn", "bucket")
+
+    def __init__(self, *, turn: str, bucket: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.turn = turn
+        self.bucket = bucket
+
+    def poke(self, context: Context) -> bool:
+        me = holder(context)
+        found = read_turn(self.hook.conn, self.bucket, self.turn)
+        if found is None:
+            return self._put(me, IfNoneMatch="*")
+        other, etag = found
+        if other == me:
+            return True
+        if self._goes_on(context, other):
+            self.log.info("%s %s has the turn; waiting", other["dag_id"], other["run_id"])
+            return False
+        self.log.info("%s %s has ended and left its turn; taking it", *other.values())
+        return self._put(me, IfMatch=etag)
+
+    def _goes_on(self, context: Context, other: dict[str, str]) -> bool:
+        ti: Any = context["ti"]
+        count = ti.get_dr_count(
+            dag_id=other["dag_id"], run_ids=[other["run_id"]], states=["running", "queued"]
+        )
+        return bool(count)
+
+    def _put(self, me: dict[str, str], **condition: str) -> bool:
+        try:
+            self.hook.conn.put_object(
+                Bucket=self.bucket,
+                Key=turn_key(self.turn),
+                Body=json.dumps(me).encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in LOST_THE_RACE:
+                self.log.info("another run was quicker to take the turn; waiting")
+                return False
+            raise
+        return True
+
+
+class PassTurnOperator(AwsBaseOperator[S3Hook]):
+    """Pass the turn on; nothing happens when this run does not have it (any more)."""
+
+    aws_hook_class = S3Hook
+    template_fields: Sequence[str] = aws_template_fields("turn", "bucket")
+
+    def __init__(self, *, turn: str, bucket: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.turn = turn
+        self.bucket = bucket
+
+    def execute(self, context: Context) -> None:
+        found = read_turn(self.hook.conn, self.bucket, self.turn)
+        if found is None or found[0] != holder(context):
+            self.log.info("the turn is not this run's; nothing to pass on")
+            return
+        try:
+            self.hook.conn.delete_object(
+                Bucket=self.bucket, Key=turn_key(self.turn), IfMatch=found[1]
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {*LOST_THE_RACE, "NoSuchKey", "404"}:
+                raise
+
+
+def holder(context: Context) -> dict[str, str]:
+    """Which run this is, as a turn's object says it."""
+    run: Any = context["dag_run"]
+    return {"dag_id": run.dag_id, "run_id": run.run_id}
+
+
+def read_turn(s3: Any, bucket: str, turn: str) -> tuple[dict[str, str], str] | None:
+    """The run that has the turn and the object's ETag; None when nobody has it."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=turn_key(turn))
+    except s3.exceptions.NoSuchKey:
+        return None
+    return json.loads(answer["Body"].read()), answer["ETag"]

@@ -1,0 +1,98 @@
+"""One run has the turn; it comes back whatever became of that run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from madrugada.settings import Settings
+from madrugada.turn import PassTurnOperator, TakeTurnSensor, read_turn
+
+
+@pytest.fixture
+def bucket(aws: Any, names: Settings) -> str:
+    name = names.bucket("silver")
+    aws("s3").create_bucket(Bucket=name)
+    return name
+
+
+class Run:
+    """A run of a DAG, as its tasks see it; `alive` are the runs that Airflow still knows."""
+
+    def __init__(self, run_id: str, bucket: str, alive: set[str]) -> None:
+        self.context: Any = {
+            "dag_run": SimpleNamespace(dag_id="nightly", run_id=run_id),
+            "ti": SimpleNamespace(
+                get_dr_count=lambda dag_id, run_ids, states: len(alive & set(run_ids))
+            ),
+        }
+        self.sensor = TakeTurnSensor(task_id="take", turn="sales", bucket=bucket)
+        self.operator = PassTurnOperator(task_id="pass", turn="sales", bucket=bucket)
+
+    def take(self) -> bool:
+        return self.sensor.poke(self.context)
+
+    def passes(self) -> None:
+        self.operator.execute(self.context)
+
+
+def test_a_second_run_waits_until_the_first_passes_the_turn(bucket: str) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    assert not two.take()
+    one.passes()
+    assert two.take()
+    assert not one.take()
+
+
+def test_a_run_that_has_the_turn_goes_on_when_tried_again(bucket: str) -> None:
+    one = Run("one", bucket, {"one"})
+    assert one.take()
+    assert one.take()
+
+
+def test_the_turn_of_a_run_that_is_no_more_is_taken_over(bucket: str) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    alive.remove("one")
+    assert two.take()
+
+
+def test_only_the_holder_passes_the_turn_on(bucket: str, aws: Any) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    two.passes()
+    assert not two.take()
+    found = read_turn(aws("s3"), bucket, "sales")
+    assert found is not None
+    assert found[0] == {"dag_id": "nightly", "run_id": "one"}
+
+
+def test_of_two_that_find_it_free_at_once_one_gets_it(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    with monkeypatch.context() as blind:
+        blind.setattr("madrugada.turn.read_turn", lambda *_: None)
+        assert not two.take()
+
+
+def test_of_two_that_take_over_at_once_one_gets_it(
+    bucket: str, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = {"gone", "two", "three"}
+    gone, two, three = (Run(name, bucket, alive) for name in ("gone", "two", "three"))
+    assert gone.take()
+    alive.remove("gone")
+    seen = read_turn(aws("s3"), bucket, "sales")
+    assert two.take()
+    with monkeypatch.context() as late:
+        late.setattr("madrugada.turn.read_turn", lambda *_: seen)
+        assert not three.take()
