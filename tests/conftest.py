@@ -1,4 +1,9 @@
-"""What holds for every test: an Airflow home of its own, and nothing of the machine's AWS."""
+"""What holds for every test: an Airflow home of its own, and nothing of the machine's AWS.
+
+Under ``pytest -n``, who runs what is decided here too: files stay whole, folders whose files share
+something dear (a stack, a Spark session) stay whole, and what takes longest begins first, so that
+no worker is left alone with it at the end.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +34,37 @@ for _name in list(os.environ):
         del os.environ[_name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+SHARING = ("tests/e2e/", "tests/include/")
+"""Folders whose files share a fixture of the whole session that takes long to make."""
+
+LONGEST_FIRST = ("tests/e2e/", "tests/local_aws/test_glue_jobs.py", "tests/include/")
+
+
+class WholeFiles(LoadScopeScheduling):
+    """Gives a worker a whole file at a time, or a whole folder of those that share."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return next((folder for folder in SHARING if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> WholeFiles | None:
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # by the number of tests; the order below is by time
+    return WholeFiles(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not hasattr(config, "workerinput"):
+        return  # one process: the quick ones first, as they come
+
+    def place(item: pytest.Item) -> int:
+        for number, beginning in enumerate(LONGEST_FIRST):
+            if item.nodeid.startswith(beginning):
+                return number
+        return len(LONGEST_FIRST)
+
+    items.sort(key=place)

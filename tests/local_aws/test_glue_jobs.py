@@ -21,7 +21,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws.glue import job_run
+from local_aws.glue import job_run, spark_jvm
 from local_aws.instance import Config
 from local_aws.server import Server
 
@@ -114,6 +114,14 @@ class Account:
     def keys(self, bucket: str, prefix: str) -> list[str]:
         found = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
         return [each["Key"] for each in found.get("Contents", [])]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compiler() -> Iterator[None]:
+    """Small frames: what the JVM compiles better than at once never pays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_jvm, "_PATIENT_COMPILER", ("-XX:TieredStopAtLevel=1",))
+        yield
 
 
 @pytest.fixture(scope="module")
