@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,11 @@ def delivery_date(params: Mapping[str, Any], dag_run: Any) -> str:
             raise ValueError(f"delivery_date {given!r} is not a date like 2026-01-05") from error
     moment = dag_run.logical_date or dag_run.run_after
     return moment.astimezone(ZoneInfo(TIMEZONE)).date().isoformat()
+
+
+def manifest_keys(sources: Iterable[str], day: str) -> list[str]:
+    """Where the manifests of a delivery are, in the bronze bucket."""
+    return [f"_manifests/{source}/{day}.json" for source in sources]
 
 
 def plan(
@@ -63,6 +68,6 @@ def plan(
         "delivery_date": day,
         "sources": ",".join(sources),
         "datasets": keys,
-        "manifest_keys": [f"_manifests/{source}/{day}.json" for source in sources],
+        "manifest_keys": manifest_keys(sources, day),
         "delivery": {"delivery_date": day, "sources": sources},
     }

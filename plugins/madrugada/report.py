@@ -1,16 +1,68 @@
-"""The night's report: what was delivered, kept, rejected and published, and whether all agree."""
+"""The night's report: what was delivered, kept, rejected and published, whether all agree, and what
+it would cost on AWS.
+
+Whole in the gold bucket (docs/report.md has its shape), as tables in the task's log, and in a few
+lines for people.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException
+from botocore.exceptions import BotoCoreError, ClientError
 
-from madrugada.reconciliation import Answer, athena_answer, differences, redshift_answer
+from madrugada import costs
+from madrugada.reconciliation import (
+    PLACES,
+    Answer,
+    Figure,
+    answer_figures,
+    athena_answer,
+    audit_checks,
+    delivery_figures,
+    differences,
+    redshift_answer,
+)
 from madrugada.settings import settings
+
+COUNTS = ("delivered", "kept", "superseded", "inserted", "updated", "restored")
+MESSAGES = 1
+"""What a night that is well publishes: its report."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run of a DAG that a report is about.
+
+    Attributes:
+        started: when it was started, or started again.
+        tasks: its tasks that have ended: ``task_id, map_index, state, operator, duration``.
+    """
+
+    dag_id: str
+    run_id: str
+    started: datetime
+    tasks: Sequence[Mapping[str, Any]]
+
+    @property
+    def statements(self) -> str:
+        """What the names of its Redshift statements begin with (see `Settings.redshift`)."""
+        return f"{self.dag_id}/{self.run_id}/"
+
+
+def this_run() -> Run:
+    """The run that the current task is of."""
+    context: Any = get_current_context()
+    ti, dag_run = context["ti"], context["dag_run"]
+    tasks = ti.get_task_breadcrumbs(dag_run.dag_id, dag_run.run_id)
+    return Run(dag_run.dag_id, dag_run.run_id, dag_run.start_date, list(tasks))
 
 
 def job_report(layer: str, version: str) -> dict[str, Any]:
@@ -20,51 +72,97 @@ def job_report(layer: str, version: str) -> dict[str, Any]:
 
 
 def reconcile_night(
-    pipeline: str,
+    run: Run,
     night: Mapping[str, Any],
     versions: Mapping[str, str],
+    jobs: Mapping[str, str],
+    audits: Mapping[str, str],
     questions: Sequence[str],
     answers: Mapping[str, Sequence[str]],
+    layers: Mapping[str, str],
 ) -> str:
-    """Compare the engines, write the report to the gold bucket, and return its short text.
+    """Compare all that is known of the night, write its report to the gold bucket, give its text.
 
     Args:
-        versions: the Glue job run that wrote each layer.
-        answers: for each engine, its query ids in the order of `questions`; Athena's by Athena,
-            the others' by the Redshift Data API.
+        night: the plan (see `madrugada.night.plan`).
+        versions, jobs, audits: for silver and gold, the Glue job run that wrote it, that job's
+            name, and the Athena query that audited it.
+        questions, answers: for each engine, its query ids in the order of `questions`; Athena's by
+            Athena, the others' by the Redshift Data API.
+        layers: figure of the answers to the check of gold's audit that has it as silver and gold
+            have it, as ``{"total_by_product: total_value": "processed_sales: total value"}``.
+
+    Returns:
+        The report in short, for a message.
 
     Raises:
-        AirflowFailException: an engine answers differently, or not all questions were asked.
+        AirflowFailException: a figure differs, or not all questions were asked. The report is
+            written before that, and names what differs.
     """
-    layers = {layer: job_report(layer, version) for layer, version in versions.items()}
-    said: list[str] = []
-    figures: dict[str, Any] = {}
-    for index, question in enumerate(questions):
-        found = [_answer(engine, ids, index) for engine, ids in answers.items()]
-        said += differences(question, found)
-        figures[question] = {answer.engine: answer.rows for answer in found}
+    said_by = {layer: job_report(layer, version) for layer, version in versions.items()}
+    asked = {
+        question: [_answer(engine, ids, index) for engine, ids in answers.items()]
+        for index, question in enumerate(questions)
+    }
+    files = delivered_files(night["manifest_keys"])
+    try:
+        figures = [
+            *delivery_figures(
+                {name: file["rows"] for name, file in files.items()},
+                said_by["silver"]["datasets"],
+                audit_checks(audits["silver"]),
+            ),
+            *answer_figures(asked, said_by["gold"]["tables"], audit_checks(audits["gold"]), layers),
+        ]
+    except ValueError as error:
+        raise AirflowFailException(f"The night cannot be reconciled: {error}") from error
+    wrong = [figure.difference for figure in figures if figure.difference]
+    for question, given in asked.items():
+        wrong += differences(question, given)
+    athena_ids = [*audits.values(), *answers.get("Athena", ())]
     report = {
-        "pipeline": pipeline,
+        "pipeline": run.dag_id,
+        "run_id": run.run_id,
         "delivery_date": night["delivery_date"],
         "versions": dict(versions),
-        "layers": layers,
-        "answers": figures,
-        "differences": said,
+        "datasets": {
+            name: _dataset(said, files.get(name))
+            for name, said in said_by["silver"]["datasets"].items()
+        },
+        "gold": {
+            name: {key: said.get(key) for key in ("rows", "files", "bytes", "seconds")}
+            for name, said in said_by["gold"]["tables"].items()
+        },
+        "figures": [figure.as_json() for figure in figures],
+        "answers": {
+            question: {one.engine: one.rows for one in given} for question, given in asked.items()
+        },
+        "differences": wrong,
+        "durations": {"tasks": _tasks(run)},
+        "layers": said_by,
     }
-    key = f"_reports/{pipeline}/{night['delivery_date']}/{versions['gold']}.json"
+    report |= _services(run, versions, jobs, athena_ids, report, len(questions))
+    key = f"_reports/{run.dag_id}/{night['delivery_date']}/{versions['gold']}.json"
     S3Hook().load_string(
         json.dumps(report, ensure_ascii=False, indent=1),
         key,
         settings().bucket("gold"),
         replace=True,
     )
-    text = short_text(report)
-    print(text)
-    if said:
+    where = f"Whole report: s3://{settings().bucket('gold')}/{key}"
+    print(tables_text(report, figures) + "\n" + where)
+    if wrong:
         raise AirflowFailException(
-            "The engines disagree, the night is not reconciled. " + " | ".join(said)
+            "The figures differ, the night is not reconciled. " + " | ".join(wrong) + f" | {where}"
         )
-    return text + f"\nWhole report: s3://{settings().bucket('gold')}/{key}"
+    return short_text(report) + "\n" + where
+
+
+def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Each dataset's delivered file, as the manifests have it: rows, bytes, file name."""
+    hook, bucket = S3Hook(), settings().bucket("bronze")
+    manifests = [json.loads(hook.read_key(key, bucket)) for key in manifest_keys]
+    return {file["dataset"]: file for manifest in manifests for file in manifest["files"]}
 
 
 def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:
@@ -73,23 +171,253 @@ def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:
     return athena_answer(ids[index]) if engine == "Athena" else redshift_answer(engine, ids[index])
 
 
-def short_text(report: Mapping[str, Any]) -> str:
-    """The report in a few lines, for people: counts by dataset, then the engines' verdict."""
-    lines = [f"{report['pipeline']} {report['delivery_date']}", ""]
-    lines.append(f"{'dataset':<14}{'delivered':>10}{'kept':>10}{'quarantined':>13}  why")
-    for name, counts in report["layers"]["silver"]["datasets"].items():
-        why = ", ".join(f"{rule} {n}" for rule, n in counts["quarantined"].items())
-        flagged = ", ".join(f"{rule} {n}" for rule, n in counts["warned"].items())
-        rejected = sum(counts["quarantined"].values())
-        lines.append(
-            f"{name:<14}{counts['delivered']:>10}{counts['kept']:>10}{rejected:>13}"
-            f"  {why}{' | ' if why and flagged else ''}{'flagged: ' + flagged if flagged else ''}"
+def _dataset(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One dataset's figures; what this job's version does not say is left out."""
+    return {
+        **{key: said[key] for key in COUNTS if key in said},
+        "quarantined": said["quarantined"],
+        "warned": said["warned"],
+        "new_columns": said.get("new_columns", []),
+        "missing_columns": said.get("missing_columns", []),
+        "published_rows": said["rows"],
+        "delivered_bytes": file["bytes"] if file else None,
+        "published_bytes": said.get("bytes"),
+        "published_files": said.get("files"),
+        "seconds": said.get("seconds"),
+    }
+
+
+def _tasks(run: Run) -> list[dict[str, Any]]:
+    """Seconds of each task that has ended, the longest first."""
+    ended = [
+        {
+            "task": task["task_id"] if task["map_index"] < 0
+            else f"{task['task_id']}[{task['map_index']}]",
+            "state": str(task["state"]),
+            "seconds": round(task["duration"], 1),
+        }
+        for task in run.tasks
+        if task.get("duration") is not None
+    ]  # fmt: skip
+    return sorted(ended, key=lambda task: -task["seconds"])
+
+
+def _services(
+    run: Run,
+    versions: Mapping[str, str],
+    jobs: Mapping[str, str],
+    athena_ids: Sequence[str],
+    report: dict[str, Any],
+    questions: int,
+) -> dict[str, Any]:
+    """Durations and cost, by what AWS's services say of the run.
+
+    A night whose rows are right is not failed because its price cannot be worked out: then the
+    report says so, and why.
+    """
+    durations = dict(report["durations"])
+    try:
+        prices = costs.Prices.newest(settings().region)
+        runs = {
+            layer: costs.job_runs(job, run.run_id, versions[layer], run.started)
+            for layer, job in jobs.items()
+        }
+        queries = costs.athena_queries(athena_ids)
+        statements = costs.redshift_statements(run.statements)
+        crawl = costs.crawl_before(
+            settings().bronze_crawler,
+            next(one["StartedOn"] for one in runs["silver"] if one["Id"] == versions["silver"]),
         )
-    lines += ["", f"{'gold table':<24}{'rows':>10}"]
-    for name, counts in report["layers"]["gold"]["tables"].items():
-        lines.append(f"{name:<24}{counts['rows']:>10}")
-    engines = ", ".join(next(iter(report["answers"].values())))
-    verdict = "DIFFER" if report["differences"] else "agree"
-    lines += ["", f"{engines} {verdict} on {', '.join(report['answers'])}."]
-    lines += report["differences"]
-    return "\n".join(line.rstrip() for line in lines)
+        function = settings().ingest_function
+        invocations = costs.lambda_reports(function, run.started)
+        durations |= {
+            "glue": [
+                {"job": one["JobName"], "run": one["Id"], "state": one["JobRunState"],
+                 "seconds": one["ExecutionTime"]}
+                for layer in runs for one in runs[layer]
+            ],
+            "crawler": round((crawl["EndTime"] - crawl["StartTime"]).total_seconds(), 1)
+            if crawl else None,
+            "athena": [
+                {"query": one["QueryExecutionId"],
+                 "seconds": one["Statistics"].get("TotalExecutionTimeInMillis", 0) / 1000,
+                 "bytes_scanned": one["Statistics"].get("DataScannedInBytes", 0)}
+                for one in queries
+            ],
+            "redshift": [
+                {"statement": one["StatementName"].removeprefix(run.statements), "id": one["Id"],
+                 "seconds": round(max(one.get("Duration", 0), 0) / 1e9, 3)}
+                for one in statements
+            ],
+        }  # fmt: skip
+        datasets, gold = report["datasets"].values(), report["gold"].values()
+        writes, reads = costs.s3_requests(
+            delivered=_files([{"bytes": one["delivered_bytes"], "files": 1} for one in datasets]),
+            silver=_files(
+                {"bytes": one["published_bytes"], "files": one["published_files"]}
+                for one in datasets
+            ),
+            gold=_files(gold),
+            tables=len(datasets) + 1 + len(gold),
+            queries=len(queries),
+            questions=questions,
+        )
+        lines = [costs.glue_run_line(prices, one) for found in runs.values() for one in found]
+        if crawl is not None:
+            lines.append(costs.crawl_line(prices, settings().bronze_crawler, crawl))
+        lines += [
+            costs.athena_line(prices, queries),
+            costs.redshift_line(prices, statements, costs.base_capacity()),
+            *costs.lambda_lines(prices, invocations, len(datasets)),
+            *costs.message_lines(prices, MESSAGES),
+            *costs.s3_lines(prices, writes, reads),
+        ]
+        return {"durations": durations, "cost": costs.bill(prices, lines)}
+    except (ClientError, BotoCoreError, costs.PriceError) as error:
+        return {"durations": durations, "cost": {"error": f"{type(error).__name__}: {error}"}}
+
+
+def _files(found: Any) -> costs.Files:
+    some = list(found)
+    return costs.Files(
+        sum(one.get("files") or 0 for one in some), sum(one.get("bytes") or 0 for one in some)
+    )
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counts.items())
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows under headings; columns of numbers to the right, no value is a dash."""
+    cells = [["-" if value in (None, "") else str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    right = [
+        all(isinstance(row[i], int | float) or row[i] in (None, "") for row in rows)
+        for i in range(len(headings))
+    ]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(headings), *cells]
+    )
+
+
+def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The whole report for the task's log, as tables."""
+    datasets = table(
+        ("dataset", "delivered", "kept", "superseded", "quarantined", "inserted", "updated",
+         "restored", "published", "bytes", "seconds", "why"),
+        [
+            (
+                name,
+                one.get("delivered"),
+                one.get("kept"),
+                one.get("superseded"),
+                sum(one["quarantined"].values()),
+                one.get("inserted"),
+                one.get("updated"),
+                one.get("restored"),
+                one["published_rows"],
+                one["published_bytes"],
+                one["seconds"],
+                _why(one),
+            )
+            for name, one in report["datasets"].items()
+        ],
+    )  # fmt: skip
+    gold = table(
+        ("gold table", "rows", "files", "bytes", "seconds"),
+        [(name, *one.values()) for name, one in report["gold"].items()],
+    )
+    compared = table(
+        ("figure", *PLACES, "verdict"),
+        [
+            (figure.name, *(figure.values.get(place) for place in PLACES), figure.verdict)
+            for figure in figures
+        ],
+    )
+    tasks = table(
+        ("task", "state", "seconds"),
+        [(one["task"], one["state"], one["seconds"]) for one in report["durations"]["tasks"]],
+    )
+    title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
+    parts = [title, datasets, gold, compared, *report["differences"], tasks, _cost_table(report)]
+    return "\n\n".join(parts)
+
+
+def _why(one: Mapping[str, Any]) -> str:
+    said = [
+        counted(one["quarantined"]),
+        f"flagged: {counted(one['warned'])}" if one["warned"] else "",
+        f"new columns: {', '.join(map(str, one['new_columns']))}" if one["new_columns"] else "",
+        f"missing columns: {', '.join(map(str, one['missing_columns']))}"
+        if one["missing_columns"] else "",
+    ]  # fmt: skip
+    return " | ".join(part for part in said if part)
+
+
+def _cost_table(report: Mapping[str, Any]) -> str:
+    cost = report["cost"]
+    if "error" in cost:
+        return _cost_sentence(cost)
+    lines = table(
+        ("cost on AWS", "quantity", "unit", "dollars", "measured", "minimum applied"),
+        [
+            (
+                one["what"] + (" (estimate)" if one["estimate"] else ""),
+                f"{one['quantity']:,.6g}" if one["quantity"] < 1 else f"{one['quantity']:,.0f}",
+                one["unit"],
+                f"{one['dollars']:.7f}",
+                one["measured"],
+                one["minimum_applied"],
+            )
+            for one in cost["lines"]
+        ],
+    )
+    return f"{lines}\n{_cost_sentence(cost)} Left out: {cost['left_out']}."
+
+
+def _cost_sentence(cost: Mapping[str, Any]) -> str:
+    if "error" in cost:
+        return f"Cost on AWS: not worked out. {cost['error']}"
+    return (
+        f"Cost on AWS: ${cost['total']:.4f}"
+        f" (prices of {cost['prices_of']}, {cost['region']})."
+    )  # fmt: skip
+
+
+def short_text(report: Mapping[str, Any]) -> str:
+    """The report in a few lines, for people: datasets, gold, the verdict, the cost."""
+    datasets = table(
+        ("dataset", "delivered", "kept", "quarantined", "published", "why"),
+        [
+            (
+                name,
+                one.get("delivered"),
+                one.get("kept"),
+                sum(one["quarantined"].values()),
+                one["published_rows"],
+                _why(one) or " ",
+            )
+            for name, one in report["datasets"].items()
+        ],
+    )
+    gold = table(("gold table", "rows"), [(n, one["rows"]) for n, one in report["gold"].items()])
+    equal = sum(1 for figure in report["figures"] if figure["verdict"] == "equal")
+    verdict = f"{equal} of {len(report['figures'])} figures are equal in {', '.join(PLACES)}."
+    return "\n".join(
+        [
+            f"{report['pipeline']} {report['delivery_date']}",
+            "",
+            datasets,
+            "",
+            gold,
+            "",
+            verdict,
+            *report["differences"],
+            _cost_sentence(report["cost"]),
+        ]
+    )

@@ -15,8 +15,13 @@ def test_the_defaults_are_the_local_deployment() -> None:
     assert found.role("redshift") == "arn:aws:iam::123456789012:role/madrugada-local-redshift"
     assert found.topic("alarms") == "arn:aws:sns:us-east-1:123456789012:madrugada-alarms"
     assert found.contracts_uri == "s3://madrugada-local-artifacts/contracts/contracts.json"
-    assert found.redshift == {"workgroup_name": "madrugada", "database": "dev"}
+    assert found.redshift == {
+        "workgroup_name": "madrugada",
+        "database": "dev",
+        "statement_name": "{{ dag.dag_id }}/{{ run_id }}/{{ ti.task_id }}",
+    }
     assert found.delivery_patience == timedelta(hours=2)
+    assert found.delivery_deadline == timedelta(minutes=45)
 
 
 def test_the_environment_names_another_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,3 +43,13 @@ def test_a_patience_that_is_no_number_is_refused(
     monkeypatch.setenv("MADRUGADA_DELIVERY_PATIENCE_SECONDS", value)
     with pytest.raises(ValueError, match="whole number of seconds"):
         settings()
+
+
+def test_somebody_is_called_before_the_night_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MADRUGADA_DELIVERY_PATIENCE_SECONDS", "3600")
+    monkeypatch.setenv("MADRUGADA_DELIVERY_DEADLINE_SECONDS", "3600")
+    with pytest.raises(ValueError, match="less than the patience"):
+        settings()
+    monkeypatch.setenv("MADRUGADA_DELIVERY_DEADLINE_SECONDS", "600")
+    settings.cache_clear()
+    assert settings().delivery_deadline == timedelta(minutes=10)

@@ -1,0 +1,90 @@
+"""An alarm when a delivery is late: before the night gives up waiting, so that one can still call.
+
+Airflow's DeadlineAlert: when a run is made, the scheduler notes the moment until which it should be
+done; when that passes and the run has not succeeded, the triggerer calls `late_delivery`. The
+moment counts from when the run was queued, not from its logical date, which for a night that is
+run again lies far in the past.
+
+A backfill queues all its nights at once, and the last ones wait for hours for their turn; they are
+past, and nobody is called about them. Clearing a run does not set a new deadline.
+https://airflow.apache.org/docs/apache-airflow/stable/howto/deadline-alerts.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.amazon.aws.hooks.sns import SnsHook
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+
+from madrugada.settings import settings
+
+log = logging.getLogger(__name__)
+
+
+def delivery_deadline(sources: Sequence[str]) -> DeadlineAlert:
+    """The deadline of a DAG whose nights wait for deliveries of these sources."""
+    return DeadlineAlert(
+        name="delivery",
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=settings().delivery_deadline,
+        callback=AsyncCallback(late_delivery, kwargs={"sources": list(sources)}),
+    )
+
+
+async def late_delivery(sources: Sequence[str], context: Mapping[str, Any]) -> str:
+    """Publish which manifests are not there, if any, to the alarms topic; say what was done.
+
+    Args:
+        sources: whose deliveries the DAG takes in.
+        context: Airflow's for deadlines: ``dag_run`` (as its API shows one) and ``deadline``.
+    """
+    # The provider's own asynchronous calls need a package that holds boto3 back by years.
+    said = await asyncio.to_thread(_look_and_tell, sources, context["dag_run"])
+    log.info(said)
+    return said
+
+
+def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any]) -> str:
+    from madrugada.night import delivery_date, manifest_keys
+
+    name = f"{dag_run['dag_id']} run {dag_run['dag_run_id']}"
+    if dag_run["run_type"] == "backfill":
+        return f"{name}: a backfill of nights that are past; nobody is called"
+    if dag_run["state"] in ("success", "failed"):
+        return f"{name}: has ended ({dag_run['state']}), and its own alarm was given if it failed"
+    conf = dag_run.get("conf") or {}
+    moment = SimpleNamespace(
+        logical_date=_moment(dag_run.get("logical_date")), run_after=_moment(dag_run["run_after"])
+    )
+    day = delivery_date(conf, moment)
+    bucket, hook = settings().bucket("bronze"), S3Hook()
+    keys = manifest_keys(conf.get("sources") or sources, day)
+    missing = [key for key in keys if not hook.check_for_key(key, bucket)]
+    if not missing:
+        return f"{name}: the delivery of {day} has arrived; nothing is late"
+    minutes = settings().delivery_deadline.total_seconds() / 60
+    SnsHook().publish_to_target(
+        target_arn=settings().topic("alarms"),
+        subject=f"ALARM {dag_run['dag_id']}: delivery of {day} is late"[:99],
+        message=(
+            f"{name}: {minutes:.0f} minutes after the run was queued, the delivery of {day} is not"
+            " complete. Not there:\n"
+            + "\n".join(f"s3://{bucket}/{key}" for key in missing)
+            + "\n\nThe night goes on waiting, for"
+            f" {settings().delivery_patience.total_seconds() / 60:.0f} minutes in all; it needs"
+            " nothing from you once the files are delivered.\n"
+            "What to do is in docs/runbook.md, under: delivery is late."
+        ),
+    )
+    return f"{name}: called about {', '.join(missing)}"
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else text
