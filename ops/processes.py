@@ -119,20 +119,30 @@ def _started(state: Path) -> list[tuple[int, int, str]]:
     return [(int(pid), int(started), name) for pid, started, name in lines]
 
 
-def stop(state: Path, patience: float = 10.0, keep: Set[int] = frozenset()) -> int:
-    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were.
+def stop(state: Path, patience: float = 10.0) -> int:
+    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were."""
+    return _end(state, patience, frozenset())
 
-    ``keep`` are leaders (see `start`) whose processes go on.
+
+def clear_away(state: Path, keep: Set[int]) -> int:
+    """End what is left of parts that have died; ``keep`` are the leaders of those that go on.
+
+    SIGKILL at once: a task that gets SIGTERM tells Airflow that it has failed for good, while one
+    that vanishes is tried again.
     """
+    return _end(state, None, keep)
 
+
+def _end(state: Path, patience: float | None, keep: Set[int]) -> int:
     def theirs() -> set[int]:
         return of_stack(state) - of_leaders(keep)
 
     first = theirs()
     # Whose parent has ended is no descendant any more, so those seen once stay in sight.
     seen = {pid: started for pid in first if (started := _start_of(pid))}
-    _signal(first, signal.SIGTERM)
-    deadline = time.monotonic() + patience
+    if patience is not None:
+        _signal(first, signal.SIGTERM)
+    deadline = time.monotonic() + (patience or 0)
     while left := theirs() | {p for p, began in seen.items() if _start_of(p) == began}:
         if time.monotonic() > deadline:
             _signal(left, signal.SIGKILL)

@@ -83,7 +83,7 @@ def up(settings: Settings) -> None:
         return
     if any(processes.of_stack(settings.state) - processes.of_leaders(set(kept.values()))):
         say("Ending what is left of an earlier start ...")
-        processes.stop(settings.state, keep=set(kept.values()))
+        processes.clear_away(settings.state, keep=set(kept.values()))
     check_machine(settings, kept)
     _remember(settings)
     started = time.monotonic()

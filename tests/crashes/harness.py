@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include.sample_data.generate import generate
-from ops import stack
+from ops import processes, stack
 from ops.airflow_api import Airflow
 from ops.deliver import deliver
 from ops.nightly import trigger
@@ -71,6 +73,7 @@ class Harness:
         )
         self.expected: dict[date, Tables] = {}
         self.usual: dict[str, float] = {}
+        self._sound = False
 
     def prepare(self) -> None:
         """Run three nights undisturbed, and keep the state and tables that they leave."""
@@ -95,22 +98,35 @@ class Harness:
                     usual = self.usual.get(one["task_id"], 0.0)
                     self.usual[one["task_id"]] = max(usual, one["duration"] or 0.0)
 
-    def run(self, seed: int) -> Result:
-        """One seed, from the prepared state to the night after the crash."""
+    def run(self, seed: int, and_next: bool = True) -> Result:
+        """One seed, from the prepared state to the night after the crash, and the next one."""
         result = Result(Crash.of(seed, list(self.usual)))
         try:
             self._reset()
             self._disturbed_night(result)
-            self._next_night(result)
+            if and_next:
+                self._next_night(result)
         except OpsError as error:
             result.problems.append(str(error))
+        self._sound = not result.problems
         return result
 
     def _reset(self) -> None:
-        """The prepared state again, under the same path."""
-        stack.stop(self.settings)
-        shutil.rmtree(self.settings.state)
-        shutil.copytree(self.prepared, self.settings.state)
+        """The prepared AWS again, under the same path; all of the stack when it is not sound.
+
+        A sound Airflow goes on: its past runs mean nothing to a new one.
+        """
+        if not self._sound or not stack.is_up(self.settings):
+            stack.stop(self.settings)
+            shutil.rmtree(self.settings.state)
+            shutil.copytree(self.prepared, self.settings.state)
+        else:
+            aws = processes.running(self.settings.state)["aws"]
+            os.kill(aws, signal.SIGTERM)
+            while processes.is_alive(aws):
+                time.sleep(0.1)
+            shutil.rmtree(self.settings.state / "aws")
+            shutil.copytree(self.prepared / "aws", self.settings.state / "aws")
         stack.up(self.settings)
 
     def _disturbed_night(self, result: Result) -> None:

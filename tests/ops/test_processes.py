@@ -148,18 +148,23 @@ def test_a_port_is_free_until_somebody_listens() -> None:
     assert processes.is_free(port)
 
 
-def test_stop_can_keep_what_still_runs(state: Path) -> None:
-    """A part that died leaves children; those of the other parts go on."""
+def test_what_a_dead_part_left_is_cleared_away(state: Path) -> None:
+    """Its children end at once and without a word; those of the other parts go on."""
     made = state / "child"
     script = f"sleep 60 & echo $! > {made}; wait"
     kept = processes.start("kept", ["bash", "-c", script], state, {})
     eventually(lambda: made.exists() and made.read_text() != "")
     child = int(made.read_text())
     orphans = state / "orphans"
-    dead = processes.start("dead", ["bash", "-c", f"sleep 60 & echo $! > {orphans}"], state, {})
+    told = state / "told"
+    child_of_dead = f"trap 'touch {told}' TERM; while true; do sleep 0.1; done"
+    dead = processes.start(
+        "dead", ["bash", "-c", f"({child_of_dead}) & echo $! > {orphans}"], state, {}
+    )
     eventually(lambda: not processes.is_alive(dead))
     assert processes.running(state) == {"kept": kept}
-    assert processes.stop(state, keep={kept}) == 1
+    assert processes.clear_away(state, keep={kept}) >= 1
+    assert not told.exists()
     assert processes.of_stack(state) == {kept, child}
     assert not processes.is_alive(int(orphans.read_text()))
     assert processes.running(state) == {"kept": kept}
