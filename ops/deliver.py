@@ -22,8 +22,9 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
     """Send the folder to landing, let the ingest function take it in, and report.
 
     Raises:
-        OpsError: the folder cannot be sent, or the delivery was rejected or is incomplete; the
-            message names each file and what was expected.
+        OpsError: the folder has nothing to send, or what was sent is rejected or incomplete; the
+            message names each file and what was expected. What there was has been sent, so that
+            the night of that date can show it too.
     """
     try:
         plan = producer.plan_delivery(folder, load_contracts().values())
@@ -31,19 +32,24 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
             raise OpsError(
                 f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
             )
-        for path in plan.unknown:
-            print(f"  not sent, no contract knows it: {path}")
+        for hint in plan.hints():
+            print(f"  {hint}")
         keys = producer.deliver(plan, day, settings.bucket("landing"), client(settings, "s3"))
     except producer.ProducerError as error:
         raise OpsError(str(error)) from error
     print(f"Sent {len(keys)} files to s3://{settings.bucket('landing')} as {day}")
-    request = {"delivery_date": day.isoformat(), "sources": sorted({s for s, _ in plan.files})}
+    request = {"delivery_date": day.isoformat(), "sources": plan.sources}
     answer = client(settings, "lambda").invoke(
         FunctionName="madrugada-ingest", Payload=json.dumps(request).encode()
     )
     said = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise OpsError(f"The delivery is not accepted: {said.get('errorMessage', said)}")
+    if plan.lacks:
+        raise OpsError(
+            "\n".join(plan.lacks)
+            + f"\nBronze keeps what an earlier delivery of {day} had in their place."
+        )
     print(f"Bronze has the delivery of {day}: {', '.join(request['sources'])} complete.")
 
 

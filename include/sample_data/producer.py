@@ -2,9 +2,11 @@
 
     python -m include.sample_data.producer --from DIR --date YYYY-MM-DD [--landing BUCKET]
 
-Which file belongs to which source is told by the contracts. A source is delivered when the folder
-has all its files; a folder with some but not all files of a source, or with none at all, is refused
-before anything is sent. Files that no contract knows are named and not sent.
+Which file belongs to which source is told by the contracts. What is in the folder is sent as it is:
+judging it is the night's work. A source of which the folder has some files but not all, or an empty
+one, is sent too, each lack is said on stderr with the header that was expected, and the exit code
+is 1. A source of which the folder has nothing is only hinted at. A folder with nothing to send is
+refused. Files that no contract knows are named and not sent.
 """
 
 from __future__ import annotations
@@ -33,10 +35,31 @@ class ProducerError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be sent: (source, file) pairs in sending order, and the files nobody knows."""
+    """What will be sent, and what is not as it should be.
+
+    Attributes:
+        files: (source, file) in sending order.
+        unknown: files that no contract knows.
+        lacks: a sentence for each file that is missing or empty, with the header expected.
+        absent: sources of which the folder has no file.
+    """
 
     files: tuple[tuple[str, Path], ...]
     unknown: tuple[Path, ...]
+    lacks: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources of which something is sent."""
+        return sorted({source for source, _ in self.files})
+
+    def hints(self) -> list[str]:
+        """What may be as it is meant, and is worth a look."""
+        return [
+            *(f"not sent, no contract knows it: {path}" for path in self.unknown),
+            *(f"nothing of the source {source} is in this folder" for source in self.absent),
+        ]
 
 
 def plan_delivery(
@@ -46,49 +69,53 @@ def plan_delivery(
 ) -> Plan:
     """Decides what of a folder is sent.
 
-    :param sources: deliver these, and refuse the folder when one of them is not complete; by
-        default every source that has a file in the folder.
-    :raises ProducerError: no such folder, no known file, or a source that is not complete.
+    :param sources: deliver these, and say of each file of theirs that is not there; by default
+        every source that has a file in the folder.
+    :raises ProducerError: no such folder, an unknown source, or nothing to send.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ProducerError(f"{folder}: expected a folder of CSV files, found none there")
-    expected: dict[str, list[str]] = {}
+    expected: dict[str, dict[str, Contract]] = {}
     for contract in contracts:
         if contract.layer == "silver":
-            expected.setdefault(str(contract.source), []).append(str(contract.file_name))
-    found = sorted(path for path in folder.iterdir() if path.is_file())
-    names = {path.name for path in found}
-    if sources is None:
-        wanted = [source for source, files in expected.items() if names & set(files)]
-    else:
-        wanted = list(sources)
-        if unknown_sources := [source for source in wanted if source not in expected]:
-            raise ProducerError(
-                f"unknown source {', '.join(unknown_sources)}; expected some of "
-                f"{', '.join(expected)}"
-            )
-    problems = []
-    if not wanted:
-        every = sorted(name for files in expected.values() for name in files)
-        problems.append(f"{folder}: no file of any source; expected {', '.join(every)}")
+            expected.setdefault(str(contract.source), {})[str(contract.file_name)] = contract
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    present = [source for source, files in expected.items() if found.keys() & files.keys()]
+    wanted = present if sources is None else list(sources)
+    if unknown_sources := [source for source in wanted if source not in expected]:
+        raise ProducerError(
+            f"unknown source {', '.join(unknown_sources)}; expected some of {', '.join(expected)}"
+        )
+    files, lacks = [], []
     for source in wanted:
-        if missing := [name for name in expected[source] if name not in names]:
-            problems.append(
-                f"{folder}: the {source} delivery is not complete, missing: {', '.join(missing)}"
-            )
-    for path in found:
-        if any(path.name in expected[source] for source in wanted) and path.stat().st_size == 0:
-            problems.append(f"{path}: is empty; expected a header and rows")
-    if problems:
-        raise ProducerError("\n".join(problems))
-    known = {name for files in expected.values() for name in files}
+        for name in sorted(expected[source]):
+            header = _header(expected[source][name])
+            if name not in found:
+                lacks.append(
+                    f"{folder / name}: is missing, so that the {source} delivery is not complete;"
+                    f" expected a file with the header {header}"
+                )
+                continue
+            files.append((source, found[name]))
+            if found[name].stat().st_size == 0:
+                lacks.append(f"{found[name]}: is empty; expected the header {header} and rows")
+    if not files:
+        names = sorted(name for source in wanted or expected for name in expected[source])
+        raise ProducerError(f"{folder}: no file of any source; expected {', '.join(names)}")
+    known = {name for named in expected.values() for name in named}
     return Plan(
-        files=tuple(
-            (source, folder / name) for source in wanted for name in sorted(expected[source])
-        ),
-        unknown=tuple(path for path in found if path.name not in known),
+        files=tuple(files),
+        unknown=tuple(path for name, path in found.items() if name not in known),
+        lacks=tuple(lacks),
+        absent=tuple(source for source in expected if source not in wanted)
+        if sources is None
+        else (),
     )
+
+
+def _header(contract: Contract) -> str:
+    return str(contract.delimiter).join(str(column.header) for column in contract.columns)
 
 
 def deliver(plan: Plan, delivery_date: date, bucket: str, s3: Any) -> list[str]:
@@ -135,14 +162,16 @@ def main(argv: list[str] | None = None) -> int:
             load_contracts().values(),
             arguments.sources.split(",") if arguments.sources else None,
         )
-        for path in plan.unknown:
-            print(f"not sent, no contract knows it: {path}", file=sys.stderr)
+        for hint in plan.hints():
+            print(hint, file=sys.stderr)
         for key in deliver(plan, arguments.date, arguments.landing, boto3.client("s3")):
             print(f"s3://{arguments.landing}/{key}")
     except ProducerError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    for lack in plan.lacks:
+        print(lack, file=sys.stderr)
+    return 1 if plan.lacks else 0
 
 
 if __name__ == "__main__":

@@ -115,29 +115,48 @@ def test_the_producer_sends_each_file_to_its_source(aws, sample, capsys) -> None
     assert f"s3://test-landing/orders/{DAY}/sales_data.csv" in capsys.readouterr().out
 
 
-def test_the_producer_names_what_is_missing_before_it_sends(aws, sample, tmp_path, capsys) -> None:
+def test_the_producer_sends_what_there_is_and_says_what_is_missing(
+    aws, sample, tmp_path, capsys
+) -> None:
     for name in sample.rows:
         if name not in ("caso_estudo_lojas.csv", "sales_data.csv"):
             (tmp_path / name).write_bytes((sample.folder / name).read_bytes())
     (tmp_path / "caso_estudo_vendas.csv").write_bytes(b"")
     arguments = ["--from", str(tmp_path), "--date", DAY, "--landing", "test-landing"]
     assert producer.main(arguments) == 1
-    said = capsys.readouterr().err
-    assert "the stores delivery is not complete, missing: caso_estudo_lojas.csv" in said
-    assert "caso_estudo_vendas.csv: is empty" in said
-    assert "Contents" not in aws.list_objects_v2(Bucket="test-landing")
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "nothing of the source orders is in this folder",
+        f"{tmp_path}/caso_estudo_lojas.csv: is missing, so that the stores delivery is not"
+        " complete; expected a file with the header id;cidade",
+        f"{tmp_path}/caso_estudo_vendas.csv: is empty; expected the header"
+        " id;id_cliente;id_loja;id_produto;dt_venda and rows",
+    ]
+    keys = {item["Key"] for item in aws.list_objects_v2(Bucket="test-landing")["Contents"]}
+    stores = {name for name in sample.rows if name != "sales_data.csv"}
+    assert keys == {f"stores/{DAY}/{name}" for name in stores - {"caso_estudo_lojas.csv"}}
 
 
-def test_the_producer_sends_one_source_alone_and_names_unknown_files(sample, tmp_path) -> None:
+def test_the_producer_sends_one_source_alone_and_names_unknown_files(
+    aws, sample, tmp_path, capsys
+) -> None:
     (tmp_path / "sales_data.csv").write_bytes((sample.folder / "sales_data.csv").read_bytes())
     (tmp_path / "notes.txt").write_text("x")
+    arguments = ["--from", str(tmp_path), "--date", DAY, "--landing", "test-landing"]
+    assert producer.main(arguments) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"not sent, no contract knows it: {tmp_path}/notes.txt",
+        "nothing of the source stores is in this folder",
+    ]
     made = plan(tmp_path)
-    assert [source for source, _ in made.files] == ["orders"]
-    assert [path.name for path in made.unknown] == ["notes.txt"]
-    with pytest.raises(producer.ProducerError, match="the stores delivery is not complete"):
-        plan(tmp_path, ["orders", "stores"])
+    assert (made.sources, made.lacks) == (["orders"], ())
+    asked = plan(tmp_path, ["orders", "stores"])
+    assert len(asked.lacks) == 6
+    assert asked.sources == ["orders"]
     with pytest.raises(producer.ProducerError, match="unknown source shops"):
         plan(tmp_path, ["shops"])
+    with pytest.raises(producer.ProducerError, match="no file of any source; expected caso_est"):
+        plan(tmp_path, ["stores"])
 
 
 def test_the_producer_refuses_a_folder_with_nothing_to_send(tmp_path) -> None:
