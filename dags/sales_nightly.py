@@ -34,7 +34,6 @@ from typing import Any
 
 from airflow.providers.amazon.aws.operators.athena import AthenaOperator
 from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
-from airflow.providers.amazon.aws.operators.lambda_function import LambdaInvokeFunctionOperator
 from airflow.providers.amazon.aws.operators.redshift_data import RedshiftDataOperator
 from airflow.providers.amazon.aws.operators.sns import SnsPublishOperator
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
@@ -47,6 +46,7 @@ from madrugada.audit import AthenaAuditOperator
 from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
+from madrugada.delivery import CheckDeliveryOperator
 from madrugada.publishing import PublishTablesOperator, published_key
 from madrugada.report import job_report
 from madrugada.settings import settings
@@ -132,17 +132,17 @@ with DAG(
         bucket_name=AWS.bucket("bronze"),
         bucket_key=night["manifest_keys"],
         mode="reschedule",
+        # Its patience: this timeout is not tried again, while a task that vanished is.
         timeout=AWS.delivery_patience.total_seconds(),
-        retries=0,  # its patience is the timeout
     )
 
     # After a wait in vain too: it names the files that are missing or wrong.
-    check_delivery = LambdaInvokeFunctionOperator(
+    check_delivery = CheckDeliveryOperator(
         task_id="check_delivery",
         function_name=AWS.ingest_function,
         payload="{{ ti.xcom_pull(task_ids='plan_night')['delivery'] | tojson }}",
+        verdicts=["DeliveryError"],
         trigger_rule="all_done",
-        retries=0,  # the same files would be as wrong again
     )
 
     crawl_bronze = crawl(AWS.bronze_crawler, task_id="crawl_bronze", pool=defaults.CRAWLER_POOL)

@@ -50,7 +50,7 @@ def differences(found: Tables, expected: Tables) -> list[str]:
             more = [row for row in here if row not in set(there)]
             said.append(
                 f"{name}: {len(here) - 1} rows instead of {len(there) - 1}; {len(lost)} lost,"
-                f" {len(more)} not expected, such as {(lost or more or ['a row twice'])[0]}"
+                f" {len(more)} not expected, such as {(lost or more or [('a row twice',)])[0]}"
             )
     return said
 

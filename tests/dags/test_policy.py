@@ -21,12 +21,7 @@ DAG_IDS = sorted(dag_id for dags in EXPECTED.values() for dag_id in dags)
 FILES = sorted(DAGS.rglob("*.py"))
 LONGEST = timedelta(hours=2)
 
-FAILS_AT_ONCE = {
-    "sales_nightly": {
-        "wait_for_delivery": "its patience is its timeout",
-        "check_delivery": "the same files would be as wrong again",
-    },
-}
+FAILS_AT_ONCE: dict[str, dict[str, str]] = {}
 """Tasks without a retry, each with the reason; every other task has at least one."""
 
 
@@ -83,7 +78,8 @@ def test_a_dag_runs_no_nights_that_are_past(dag: Any) -> None:
     assert dag.catchup is False
     # Without one, a new deployment waits for its next night; with one, it must not move.
     assert dag.start_date is None or dag.start_date.time() == time(0)
-    assert TIMEZONE in str(dag.timetable.timezone)
+    if dag.timetable.can_be_scheduled:
+        assert TIMEZONE in str(dag.timetable.timezone)
 
 
 def test_a_dag_file_asks_no_clock(dag: Any) -> None:
@@ -124,6 +120,7 @@ def test_own_operators_only_where_the_provider_has_none(dag: Any) -> None:
     }
     assert own <= {
         "AthenaAuditOperator",
+        "CheckDeliveryOperator",
         "PublishTablesOperator",
         "TakeTurnSensor",
         "PassTurnOperator",
