@@ -12,14 +12,19 @@ OWNER = "data-engineering"
 TIMEZONE = "America/Sao_Paulo"
 SQL_FOLDER = str(Path(__file__).resolve().parents[2] / "include" / "sql")
 
+NIGHT_POKE_SECONDS = 5
+LONGEST_NIGHT = timedelta(hours=2)
+
 CRAWLER_POOL = "glue_crawler"
 GLUE_POOL = "glue_jobs"
 WAREHOUSE_POOL = "redshift_loads"
 TURN_POOL = "turns"
+REPROCESS_POOL = "reprocessing"
 POOLS = {
     CRAWLER_POOL: (1, "A crawler refuses a second run while one is going"),
     GLUE_POOL: (1, "The Glue jobs allow one run at a time"),
     WAREHOUSE_POOL: (4, "Redshift loads side by side"),
+    REPROCESS_POOL: (2, "Nights that a reprocessing runs side by side"),
     # Fewer than an executor's slots: whoever has the turn must find one.
     TURN_POOL: (2, "Runs that stand first in line for a turn; the others wait in the queue"),
 }

@@ -11,6 +11,32 @@ from airflow.dag_processing.dagbag import DagBag
 from tests.dags.conftest import DAGS, parse
 
 EXPECTED = {
+    "lake_maintenance.py": {
+        "lake_maintenance": {
+            "take_turn",
+            "remove_unreferenced",
+            "find_small_silver",
+            "compact_silver",
+            "audit_compacted_silver",
+            "publish_compacted_silver",
+            "find_small_gold",
+            "compact_gold",
+            "audit_compacted_gold",
+            "publish_compacted_gold",
+            "pass_turn",
+        }
+    },
+    "sales_rollback.py": {
+        "sales_rollback": {
+            "take_turn",
+            "plan_rollback",
+            "repoint_tables",
+            "load_warehouse",
+            "prune_warehouse",
+            "pass_turn",
+        }
+    },
+    "sales_reprocess.py": {"sales_reprocess": {"say_what_will_happen", "run_night"}},
     "sales_nightly.py": {
         "sales_nightly": {
             "plan_night",
@@ -82,3 +108,9 @@ def test_a_file_that_does_io_is_caught(tmp_path: Path, body: str, what: str) -> 
     assert not bag.dags
     (error,) = bag.import_errors.values()
     assert what in error
+
+
+def test_a_reprocessing_knows_the_sources_of_the_night(dags: dict[str, Any]) -> None:
+    night = dags["sales_nightly"].params.get_param("sources").schema["items"]["enum"]
+    plan = dags["sales_reprocess"].task_dict["say_what_will_happen"].python_callable
+    assert plan.__globals__["SOURCES"] == night
