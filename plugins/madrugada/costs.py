@@ -88,13 +88,13 @@ class Prices:
         self.crawler_dpus = Decimal(found["crawler_dpus"])
 
     @classmethod
-    def newest(cls, region: str, folder: Path = FOLDER) -> Prices:
+    def newest(cls, region: str, folder: Path | None = None) -> Prices:
         """The newest price file of a region.
 
         Raises:
             PriceError: the region has none.
         """
-        files = sorted(folder.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-{region}.yaml"))
+        files = sorted((folder or FOLDER).glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-{region}.yaml"))
         if not files:
             raise PriceError(
                 f"no prices for {region}: write include/prices/<YYYY-MM>-{region}.yaml,"

@@ -1,134 +1,410 @@
-"""The night's report, in short for people and whole in the gold bucket."""
+"""The night's report: whole in the gold bucket, as tables in the log, in short for people."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from botocore.exceptions import ClientError
 
-from madrugada import report as module
+from madrugada import costs, report
 from madrugada.reconciliation import Answer, normalised
-from madrugada.report import job_report, reconcile_night, short_text
+from madrugada.report import Run, job_report, reconcile_night, table
 from madrugada.settings import Settings
 
-NIGHT = {"delivery_date": "2026-01-05"}
+START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
+NIGHT = {
+    "delivery_date": "2026-01-05",
+    "manifest_keys": ["_manifests/orders/2026-01-05.json", "_manifests/stores/2026-01-05.json"],
+}
 VERSIONS = {"silver": "jr_silver", "gold": "jr_gold"}
-SILVER = {
-    "datasets": {
-        "sales_data": {
-            "delivered": 12,
-            "kept": 10,
-            "rows": 10,
-            "superseded": 0,
-            "quarantined": {"price_required": 2},
-            "warned": {},
-        },
-        "produtos": {
-            "delivered": 10,
-            "kept": 10,
-            "rows": 10,
-            "superseded": 0,
-            "quarantined": {},
-            "warned": {"valor_maximum": 1},
-        },
+JOBS = {"silver": "to-silver", "gold": "to-gold"}
+AUDITS = {"silver": "audit-silver", "gold": "audit-gold"}
+LAYERS = {"processed_sales: rows": "processed_sales: rows"}
+RUN = Run(
+    "sales_nightly",
+    "scheduled__2026-01-05",
+    START,
+    [
+        {"task_id": "plan_night", "map_index": -1, "state": "success", "duration": 1.26},
+        {"task_id": "load", "map_index": 1, "state": "success", "duration": 3.0},
+        {"task_id": "skipped", "map_index": -1, "state": "skipped", "duration": None},
+    ],
+)
+
+
+def silver(**changes: Any) -> dict[str, Any]:
+    """The silver job's report of one dataset with two rejected rows and one without any."""
+    return {
+        "datasets": {
+            "sales_data": {
+                "delivered": 12,
+                "kept": 10,
+                "superseded": 1,
+                "quarantined": {"price_required": 2},
+                "warned": {},
+                "inserted": 7,
+                "updated": 2,
+                "rows": 30,
+                "files": 1,
+                "bytes": 3000,
+                "seconds": 1.5,
+                **changes,
+            },
+            "produtos": {
+                "delivered": 10,
+                "kept": 10,
+                "superseded": 0,
+                "quarantined": {},
+                "warned": {"valor_maximum": 1},
+                "inserted": 10,
+                "updated": 0,
+                "restored": 1,
+                "new_columns": ["cor"],
+                "missing_columns": ["peso"],
+                "rows": 10,
+                "files": 1,
+                "bytes": 1000,
+                "seconds": 0.5,
+            },
+        }
+    }
+
+
+GOLD = {
+    "tables": {
+        "processed_sales": {"rows": 30, "files": 1, "bytes": 900, "seconds": 0.7, "location": "x"}
     }
 }
-GOLD = {"tables": {"processed_sales": {"rows": 10}, "wide_vendas": {"rows": 1000}}}
+ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "audit-silver": [
+        ("sales_data: rows in bronze, as delivered", 12, 12),
+        ("sales_data: rows in the table", 30, 30),
+        ("produtos: rows in bronze, as delivered", 10, 10),
+        ("produtos: rows in the table", 10, 10),
+    ],
+    "audit-gold": [("processed_sales: rows", 30, 30)],
+    **{f"{engine}1": [("processed_sales", 30)] for engine in "ars"},
+    **{f"{engine}2": [("Mouse", "110.00"), ("Webcam", "50")] for engine in "ars"},
+}
+COLUMNS = {"1": ("table_name", "total"), "2": ("product", "total_value")}
 QUESTIONS = ["rows_by_table", "total_by_product"]
+ANSWERS = {"Athena": ["a1", "a2"], "Redshift": ["r1", "r2"], "Spectrum": ["s1", "s2"]}
 
 
-def a_report(differences: Sequence[str] = ()) -> dict[str, Any]:
+def services() -> dict[str, dict[str, Any]]:
+    """What Glue, Athena, Redshift and Lambda say of the run, as boto3 gives it."""
+    run = {
+        "JobRunState": "SUCCEEDED",
+        "WorkerType": "G.1X",
+        "NumberOfWorkers": 2,
+        "StartedOn": START + timedelta(minutes=2),
+        "Arguments": {costs.RUN_ARGUMENT: RUN.run_id},
+    }
+    runs = {
+        "to-silver": [
+            {**run, "JobName": "to-silver", "Id": "jr_silver", "ExecutionTime": 14},
+            {**run, "JobName": "to-silver", "Id": "jr_failed", "ExecutionTime": 90,
+             "JobRunState": "FAILED"},
+            {**run, "JobName": "to-silver", "Id": "jr_other", "ExecutionTime": 5, "Arguments": {}},
+        ],
+        "to-gold": [{**run, "JobName": "to-gold", "Id": "jr_gold", "ExecutionTime": 20}],
+    }  # fmt: skip
+    crawl = {"StartTime": START, "EndTime": START + timedelta(seconds=8), "DPUHour": 0.004}
+    statement = {"Duration": 2_000_000_000, "UpdatedAt": START + timedelta(minutes=5)}
+    scanned = {"DataScannedInBytes": 2**20, "TotalExecutionTimeInMillis": 1500}
     return {
-        "pipeline": "sales_nightly",
-        "delivery_date": "2026-01-05",
-        "layers": {"silver": SILVER, "gold": GOLD},
-        "answers": {question: {"Athena": [], "Redshift": []} for question in QUESTIONS},
-        "differences": list(differences),
+        "glue": {
+            "get_job_run": lambda JobName, RunId: {"JobRun": runs[JobName][0]},
+            "get_job_runs": lambda JobName: {"JobRuns": runs[JobName]},
+            "list_crawls": lambda **_: {"Crawls": [crawl]},
+        },
+        "athena": {
+            "get_query_execution": lambda QueryExecutionId: {
+                "QueryExecution": {
+                    "QueryExecutionId": QueryExecutionId,
+                    "StatementType": "DML",
+                    "Status": {"State": "SUCCEEDED"},
+                    "Statistics": scanned,
+                }
+            }
+        },
+        "redshift-data": {
+            "list_statements": lambda StatementName, Status: {
+                "Statements": [{"Id": "st1", "StatementName": f"{StatementName}load"}]
+            },
+            "describe_statement": lambda Id: {"Id": Id, **statement},
+        },
+        "redshift-serverless": {
+            "get_workgroup": lambda workgroupName: {"workgroup": {"baseCapacity": 8}}
+        },
+        "logs": {
+            "filter_log_events": lambda **_: {
+                "events": [
+                    {"message": "REPORT RequestId: 1\tBilled Duration: 500 ms\tMemory Size: 512 MB"}
+                ]
+            }
+        },
     }
 
 
-def test_the_short_text_counts_each_dataset_with_the_reasons() -> None:
-    lines = short_text(a_report()).splitlines()
-    assert lines[0] == "sales_nightly 2026-01-05"
-    (orders,) = [line for line in lines if line.startswith("sales_data")]
-    assert orders.split() == ["sales_data", "12", "10", "2", "price_required", "2"]
-    (products,) = [line for line in lines if line.startswith("produtos")]
-    assert products.split() == ["produtos", "10", "10", "0", "flagged:", "valor_maximum", "1"]
-    assert [line.split() for line in lines if line.startswith("wide")] == [["wide_vendas", "1000"]]
-    assert lines[-1] == "Athena, Redshift agree on rows_by_table, total_by_product."
+class Client:
+    """A client whose operations are functions; a paginator gives what the operation gives."""
+
+    def __init__(self, operations: dict[str, Callable[..., Any]]) -> None:
+        self.__dict__.update(operations)
+        self.operations = operations
+
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **given: [self.operations[operation](**given)])
 
 
-def test_the_short_text_tells_of_differences() -> None:
-    text = short_text(a_report(["totals: Athena and Redshift differ; ..."]))
-    assert "Athena, Redshift DIFFER on" in text
-    assert text.endswith("totals: Athena and Redshift differ; ...")
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The services' answers; a test may change them before it reconciles."""
+    answers = services()
+    monkeypatch.setattr(
+        costs, "AwsBaseHook", lambda client_type: SimpleNamespace(conn=Client(answers[client_type]))
+    )
+    return answers
 
 
 @pytest.fixture
 def buckets(aws: Any, names: Settings) -> Any:
+    """Both jobs' reports and both sources' manifests, where the jobs and the function put them."""
     s3 = aws("s3")
-    for layer, said in (("silver", SILVER), ("gold", GOLD)):
+
+    def put(layer: str, key: str, body: Any) -> None:
+        s3.put_object(Bucket=names.bucket(layer), Key=key, Body=json.dumps(body).encode())
+
+    for layer in ("bronze", "silver", "gold"):
         s3.create_bucket(Bucket=names.bucket(layer))
-        s3.put_object(
-            Bucket=names.bucket(layer),
-            Key=f"_reports/{VERSIONS[layer]}.json",
-            Body=json.dumps(said).encode(),
-        )
+    put("silver", "_reports/jr_silver.json", silver())
+    put("gold", "_reports/jr_gold.json", GOLD)
+    for key, dataset, rows, size in (
+        (NIGHT["manifest_keys"][0], "sales_data", 12, 480),
+        (NIGHT["manifest_keys"][1], "produtos", 10, 300),
+    ):
+        put("bronze", key, {"files": [{"dataset": dataset, "rows": rows, "bytes": size}]})
+    s3.put = put
     return s3
 
 
-def test_a_job_s_report_is_read_from_its_layer(buckets: Any) -> None:
-    assert job_report("silver", "jr_silver") == SILVER
-    assert job_report("gold", "jr_gold") == GOLD
-
-
 def reconcile(
-    monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]], rows: dict[str, list[Any]]
+    monkeypatch: pytest.MonkeyPatch,
+    answers: dict[str, list[str]] = ANSWERS,
+    **rows: list[tuple[Any, ...]],
 ) -> str:
-    """Reconcile a night whose engines give `rows` for each query id."""
-    monkeypatch.setattr(module, "athena_answer", lambda i: Answer("Athena", normalised(rows[i])))
-    monkeypatch.setattr(module, "redshift_answer", lambda e, i: Answer(e, normalised(rows[i])))
-    return reconcile_night("sales_nightly", NIGHT, VERSIONS, QUESTIONS, answers)
+    """Reconcile the night; `rows` stand in for what one query (by its id) gives."""
+    given = {**ROWS, **{name.replace("_", "-"): found for name, found in rows.items()}}
+
+    def answer(engine: str, query_id: str) -> Answer:
+        return Answer(engine, normalised(given[query_id]), COLUMNS.get(query_id[-1], ()))
+
+    monkeypatch.setattr(report, "athena_answer", lambda query_id: answer("Athena", query_id))
+    monkeypatch.setattr(report, "redshift_answer", answer)
+    monkeypatch.setattr(
+        report,
+        "audit_checks",
+        lambda query_id: {row[0]: (row[1], row[2]) for row in answer("Athena", query_id).rows},
+    )
+    return reconcile_night(RUN, NIGHT, VERSIONS, JOBS, AUDITS, QUESTIONS, answers, LAYERS)
 
 
-ANSWERS = {"Athena": ["a1", "a2"], "Redshift": ["r1", "r2"], "Spectrum": ["s1", "s2"]}
-ROWS = {i: [("wide_vendas", 1000)] for i in ("a1", "r1", "s1")} | {
-    i: [("Mouse", "110.00")] for i in ("a2", "r2", "s2")
-}
+KEY = "_reports/sales_nightly/2026-01-05/jr_gold.json"
 
 
 def written(buckets: Any, names: Settings) -> dict[str, Any]:
-    key = "_reports/sales_nightly/2026-01-05/jr_gold.json"
-    return json.loads(buckets.get_object(Bucket=names.bucket("gold"), Key=key)["Body"].read())
+    found = buckets.get_object(Bucket=names.bucket("gold"), Key=KEY)
+    return dict(json.loads(found["Body"].read()))
 
 
-def test_a_night_on_which_all_agree(
-    buckets: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+def test_a_job_s_report_is_read_from_its_layer(buckets: Any) -> None:
+    assert job_report("silver", "jr_silver") == silver()
+    assert job_report("gold", "jr_gold") == GOLD
+
+
+def test_the_whole_report_of_a_night_that_is_well(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = reconcile(monkeypatch, ANSWERS, ROWS)
-    assert "Athena, Redshift, Spectrum agree on" in text
+    reconcile(monkeypatch)
     whole = written(buckets, names)
-    assert whole["differences"] == []
+    assert whole["run_id"] == RUN.run_id
     assert whole["versions"] == VERSIONS
-    assert whole["answers"]["total_by_product"]["Spectrum"] == [["Mouse", "110"]]
-    assert text.endswith(
-        f"s3://{names.bucket('gold')}/_reports/sales_nightly/2026-01-05/jr_gold.json"
-    )
+    assert whole["datasets"]["sales_data"] == {
+        "delivered": 12, "kept": 10, "superseded": 1, "inserted": 7, "updated": 2,
+        "quarantined": {"price_required": 2}, "warned": {},
+        "new_columns": [], "missing_columns": [],
+        "published_rows": 30, "delivered_bytes": 480, "published_bytes": 3000,
+        "published_files": 1, "seconds": 1.5,
+    }  # fmt: skip
+    assert whole["datasets"]["produtos"]["restored"] == 1
+    assert whole["datasets"]["produtos"]["new_columns"] == ["cor"]
+    assert whole["datasets"]["produtos"]["missing_columns"] == ["peso"]
+    assert whole["gold"] == {
+        "processed_sales": {"rows": 30, "files": 1, "bytes": 900, "seconds": 0.7}
+    }
+    assert whole["differences"] == []
+    assert {line["verdict"] for line in whole["figures"]} == {"equal"}
+    assert whole["figures"][0] == {
+        "figure": "sales_data: rows delivered = kept + quarantined", "bronze": "12",
+        "silver": "12", "gold": None, "athena": "12", "spectrum": None, "redshift": None,
+        "verdict": "equal",
+    }  # fmt: skip
+    assert whole["answers"]["total_by_product"]["Spectrum"] == [["Mouse", "110"], ["Webcam", "50"]]
 
 
-def test_a_night_on_which_one_differs_fails_and_is_written_all_the_same(
-    buckets: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+def test_durations_of_the_tasks_and_of_what_they_called(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(AirflowFailException, match=r"total_by_product: Athena and Spectrum differ"):
-        reconcile(monkeypatch, ANSWERS, {**ROWS, "s2": [("Mouse", "111.00")]})
-    assert len(written(buckets, names)["differences"]) == 1
+    reconcile(monkeypatch)
+    durations = written(buckets, names)["durations"]
+    assert durations["tasks"] == [
+        {"task": "load[1]", "state": "success", "seconds": 3.0},
+        {"task": "plan_night", "state": "success", "seconds": 1.3},
+    ]
+    assert [(run["run"], run["seconds"]) for run in durations["glue"]] == [
+        ("jr_silver", 14), ("jr_failed", 90), ("jr_gold", 20),
+    ]  # fmt: skip
+    assert durations["crawler"] == 8
+    assert [query["query"] for query in durations["athena"]] == [*AUDITS.values(), "a1", "a2"]
+    assert durations["athena"][0]["seconds"] == 1.5
+    assert durations["redshift"] == [{"statement": "load", "id": "st1", "seconds": 2.0}]
+
+
+def test_the_cost_to_the_cent_of_a_cent(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = reconcile(monkeypatch)
+    cost = written(buckets, names)["cost"]
+    lines = [(line["what"], line["quantity"], line["dollars"]) for line in cost["lines"][:6]]
+    assert lines == [
+        ("Glue to-silver", 120, 0.014666667),  # 14 s: a minute of 2 DPU
+        ("Glue to-silver", 180, 0.022),  # the failed try, 90 s of 2 DPU
+        ("Glue to-gold", 120, 0.014666667),
+        ("Glue crawler madrugada-bronze", 1200, 0.146666667),  # ten minutes of 2 DPU
+        ("Athena", 40, 0.000190735),  # four queries of 10 MB
+        ("Redshift Serverless", 480, 0.05),  # a minute of 8 RPU
+    ]
+    assert cost["prices"] == "2026-10-us-east-1.yaml"
+    assert cost["total"] == pytest.approx(sum(line["dollars"] for line in cost["lines"]), abs=1e-6)
+    assert "Cost on AWS: $0.24" in text
+    assert "prices of 2026-10, us-east-1" in text
+
+
+def test_a_cost_that_cannot_be_worked_out_is_said_and_fails_nothing(
+    buckets: Any,
+    told: dict[str, dict[str, Any]],
+    names: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def denied(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetWorkgroup")
+
+    told["redshift-serverless"]["get_workgroup"] = denied
+    assert "Cost on AWS: not worked out. ClientError: An error occurred (AccessDenied)" in (
+        reconcile(monkeypatch)
+    )
+    assert set(written(buckets, names)["cost"]) == {"error"}
+
+
+def test_a_region_without_prices_is_said(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "FOLDER", costs.FOLDER / "none")
+    assert "not worked out. PriceError: no prices for us-east-1" in reconcile(monkeypatch)
+
+
+def test_the_log_has_tables_of_figures_tasks_and_cost(
+    buckets: Any,
+    told: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reconcile(monkeypatch)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "sales_data 12 10 1 2 7 2 - 30 3000 1.5 price_required 2",
+        "produtos 10 10 0 0 10 0 1 10 1000 0.5"
+        " flagged: valor_maximum 1 | new columns: cor | missing columns: peso",
+        "processed_sales 30 1 900 0.7",
+        "figure bronze silver gold Athena Spectrum Redshift verdict",
+        "produtos: rows delivered = kept + quarantined 10 10 - 10 - - equal",
+        "processed_sales: rows - 30 30 30 30 30 equal",
+        "total_by_product: total_value - - - 160 160 160 equal",
+        "load[1] success 3.0",
+        "Glue to-silver 120 DPU-seconds 0.0146667 14 s on 2 DPU 60 seconds a run",
+    ):
+        assert line in lines
+
+
+def test_the_short_text_is_for_people(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [" ".join(line.split()) for line in reconcile(monkeypatch).splitlines()]
+    assert lines[0] == "sales_nightly 2026-01-05"
+    assert "sales_data 12 10 2 30 price_required 2" in lines
+    assert "processed_sales 30" in lines
+    assert "7 of 7 figures are equal in bronze, silver, gold, Athena, Spectrum, Redshift." in lines
+    assert lines[-1] == f"Whole report: s3://{names.bucket('gold')}/{KEY}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"s2": [("Mouse", "111"), ("Webcam", "50")]}, "total_by_product: total_value: .*1 more"),
+        # Rows that swap their values have the same sums
+        ({"r2": [("Mouse", "50"), ("Webcam", "110")]}, "total_by_product: Athena and Redshift"),
+        ({"r1": [("processed_sales", 29)]}, r"processed_sales: rows: .*Redshift 1 less"),
+        ({"audit_gold": [("processed_sales: rows", 31, 30)]}, r"processed_sales: rows: silver 31"),
+        (
+            {"audit_silver": [(ROWS["audit-silver"][0][0], 12, 11), *ROWS["audit-silver"][1:]]},
+            r"sales_data: rows delivered = kept \+ quarantined: .*Athena 1 less",
+        ),
+    ],
+)
+def test_a_difference_fails_the_night_after_the_report_is_written(
+    buckets: Any,
+    told: Any,
+    names: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: dict[str, Any],
+    expected: str,
+) -> None:
+    with pytest.raises(AirflowFailException, match=expected):
+        reconcile(monkeypatch, **rows)
+    assert len(written(buckets, names)["differences"]) >= 1
+
+
+def test_a_row_that_the_job_lost_fails_the_night_whatever_the_job_says(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job says `delivered` as the manifest has it, and its parts do not add up to it."""
+    buckets.put("silver", "_reports/jr_silver.json", silver(kept=9))
+    with pytest.raises(AirflowFailException, match=r"sales_data.*bronze 12, silver 11, Athena 12"):
+        reconcile(monkeypatch)
 
 
 def test_an_engine_that_was_not_asked_everything_fails_the_night(
-    buckets: Any, monkeypatch: pytest.MonkeyPatch
+    buckets: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(AirflowFailException, match="Redshift was asked 1 questions"):
-        reconcile(monkeypatch, {**ANSWERS, "Redshift": ["r1"]}, ROWS)
+        reconcile(monkeypatch, answers={**ANSWERS, "Redshift": ["r1"]})
+
+
+def test_an_audit_without_its_counts_fails_the_night_and_is_named(
+    buckets: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AirflowFailException, match="no check 'sales_data: rows in bronze"):
+        reconcile(monkeypatch, audit_silver=[("something else", 1, 1)])
+
+
+def test_columns_of_a_table_stand_under_one_another() -> None:
+    assert table(("name", "rows"), [("a", 5), ("long name", 12345), ("c", None)]) == (
+        "name        rows\na              5\nlong name  12345\nc              -"
+    )
