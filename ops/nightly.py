@@ -13,6 +13,7 @@ from ops.airflow_api import Airflow
 from ops.settings import OpsError, Settings
 
 ZONE = ZoneInfo("America/Sao_Paulo")
+NIGHTS_AT_ONCE = 4
 FINAL = {"success", "failed", "upstream_failed", "skipped", "removed"}
 MARKS = {"success": "ok", "failed": "FAILED", "upstream_failed": "not run", "skipped": "skipped"}
 
@@ -119,7 +120,13 @@ def _error_of(airflow: Airflow, dag_id: str, run_id: str, one: dict[str, Any]) -
 
 
 def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
-    """Run every night of a range again, one after the other; True when all succeeded."""
+    """Run every night of a range again, some side by side; True when all succeeded.
+
+    Prints each night as it ends.
+
+    Raises:
+        OpsError: the range is empty, or Airflow refuses it (another backfill is going, say).
+    """
     if last < first:
         raise OpsError(f"END={last} is before START={first}.")
     wait_for_dag(airflow, dag_id)
@@ -130,30 +137,45 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
             datetime(last.year, last.month, last.day, tzinfo=ZONE) + timedelta(hours=23)
         ).isoformat(),
         "reprocess_behavior": "completed",
-        "max_active_runs": 1,
+        "max_active_runs": NIGHTS_AT_ONCE,
         "run_backwards": False,
         "dag_run_conf": {},
     }
     made = airflow.post("/backfills", body)
+    seen: set[str] = set()
     while True:
-        runs = airflow.get(
-            f"/dags/{dag_id}/dagRuns",
-            run_after_gte=body["from_date"],
-            run_after_lte=body["to_date"],
-            run_type="backfill",
-            limit=1000,
-        )["dag_runs"]
-        state = airflow.get(f"/backfills/{made['id']}")
-        if state["completed_at"]:
+        over = airflow.get(f"/backfills/{made['id']}")["completed_at"]
+        runs = _backfilled(airflow, dag_id, body["from_date"], body["to_date"])
+        for run in runs:
+            if run["state"] in ("success", "failed") and run["dag_run_id"] not in seen:
+                seen.add(run["dag_run_id"])
+                day = datetime.fromisoformat(run["run_after"]).astimezone(ZONE).date()
+                took = f"{_seconds(run):6.1f} s" if run["queued_at"] else ""
+                print(f"  {day}  {run['state']:<8} {took}", flush=True)
+        if over:
             break
         time.sleep(1)
-    good = True
-    for run in sorted(runs, key=lambda r: r["run_after"]):
-        day = datetime.fromisoformat(run["run_after"]).astimezone(ZONE).date()
-        print(f"  {day}  {run['state']}", flush=True)
-        good &= run["state"] == "success"
-    print(f"{len(runs)} nights: {'all succeeded' if good and runs else 'NOT all succeeded'}")
-    return good and bool(runs)
+    good = bool(runs) and all(run["state"] == "success" for run in runs)
+    print(f"{len(runs)} nights: {'all succeeded' if good else 'NOT all succeeded'}")
+    return good
+
+
+def _backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dict[str, Any]]:
+    """The backfill's runs of a range, whatever their number."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = airflow.get(
+            f"/dags/{dag_id}/dagRuns",
+            run_after_gte=first,
+            run_after_lte=last,
+            run_type="backfill",
+            order_by="run_after",
+            limit=100,
+            offset=len(found),
+        )["dag_runs"]
+        found += page
+        if len(page) < 100:
+            return found
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,119 @@
+"""A backfill of small nights against one night, and a re-run against a first run.
+
+    .venv/bin/python benchmarks/backfill.py --nights 30 --rows 200
+
+On a stack of its own: delivers one small delivery a day, each with other values for the same keys;
+runs the first night, runs it again, backfills all nights side by side, and backfills them once
+more. Says how often Glue was asked, which tasks were tried again, what the logs say of locks and
+limits, and whether gold holds the newest delivery. Prints figures and asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.sales_night import DAG, night, ops  # noqa: E402
+from include.sample_data.generate import generate  # noqa: E402
+from ops import sql  # noqa: E402
+from ops.airflow_api import Airflow  # noqa: E402
+from ops.nightly import backfill, trigger, watch  # noqa: E402
+from ops.settings import Settings  # noqa: E402
+
+FIRST_DAY = date(2025, 1, 1)
+TROUBLE = ("database is locked", "ConcurrentRunsExceeded", "CrawlerRunningException", "deadlock")
+
+
+def submissions(settings: Settings) -> int:
+    pages = sql.client(settings, "glue").get_paginator("get_job_runs")
+    return sum(len(p["JobRuns"]) for p in pages.paginate(JobName="madrugada-bronze-to-silver"))
+
+
+def tried_again(airflow: Airflow) -> Counter[str]:
+    """Tasks that needed more than one try, by task."""
+    found: Counter[str] = Counter()
+    offset = 0
+    while True:
+        page = airflow.get(
+            f"/dags/{DAG}/dagRuns/~/taskInstances", limit=100, offset=offset, order_by="id"
+        )["task_instances"]
+        found.update(one["task_id"] for one in page if one["try_number"] > 1)
+        offset += len(page)
+        if len(page) < 100:
+            return found
+
+
+def trouble(settings: Settings) -> dict[str, int]:
+    """How many lines of the logs name each trouble."""
+    found = dict.fromkeys(TROUBLE, 0)
+    for path in settings.logs.rglob("*.log"):
+        text = path.read_text(errors="replace")
+        for name in TROUBLE:
+            found[name] += text.count(name)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nights", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--port", default="8392")
+    parser.add_argument("--aws-port", default="4792")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = {
+            **os.environ,
+            "MADRUGADA_STATE": str(Path(scratch) / "state"),
+            "PORT": args.port,
+            "AWS_PORT": args.aws_port,
+        }
+        os.environ.update(environment)
+        settings = Settings.load()
+        days = [FIRST_DAY + timedelta(days=n) for n in range(args.nights)]
+        try:
+            ops(environment, "stack", "up")
+            for number, day in enumerate(days):
+                folder = Path(scratch) / "delivery" / day.isoformat()
+                last = generate(folder, args.rows, seed=number)
+                if day != days[0]:
+                    ops(environment, "deliver", "--from", str(folder), "--date", str(day))
+            first = night(settings, environment, Path(scratch) / "delivery" / str(days[0]), days[0])
+            airflow = Airflow(settings)
+            again = []
+            for _ in range(3):
+                began = time.monotonic()
+                if not watch(airflow, DAG, trigger(airflow, DAG, days[0])):
+                    raise SystemExit("the night failed when run again")
+                again.append(time.monotonic() - began)
+            one = statistics.median(again)
+            print(f"first night {first:.1f} s; again {[round(s, 1) for s in again]}")
+            for name in ("backfill", "backfill again"):
+                before, began = submissions(settings), time.monotonic()
+                good = backfill(airflow, DAG, days[0], days[-1])
+                seconds = time.monotonic() - began
+                print(
+                    f"{name}: {args.nights} nights in {seconds:.1f} s,"
+                    f" {seconds / args.nights:.1f} s a night, {seconds / (args.nights * one):.2f} of as many single nights;"
+                    f" all succeeded: {good}; silver jobs submitted:"
+                    f" {submissions(settings) - before}"
+                )
+            print(f"tried again: {dict(tried_again(airflow))}; in the logs: {trouble(settings)}")
+            query = "select sum(total_value) from madrugada_gold.processed_sales"
+            gold = sql.ask(settings, "athena", query)
+            print(f"orders in gold: {gold[1][0][0]}; in the newest delivery: {last.orders_total}")
+        finally:
+            ops(environment, "stack", "stop")
+
+
+if __name__ == "__main__":
+    main()
