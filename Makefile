@@ -18,7 +18,7 @@ LOG ?=
 SEEDS ?= 50
 FIRST ?= 1
 
-.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-slow test-crashes bench
+.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-nights test-crashes bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 
 test: setup ## all tests
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
+
+test-nights: setup ## nights at once, cleared, backfilled and reprocessed, under the scheduler (minutes)
+	@$(VENV)/bin/pytest -q -m slow tests/e2e
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 (two minutes each)
 	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)"

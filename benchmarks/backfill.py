@@ -103,7 +103,8 @@ def main() -> None:
                 seconds = time.monotonic() - began
                 print(
                     f"{name}: {args.nights} nights in {seconds:.1f} s,"
-                    f" {seconds / args.nights:.1f} s a night, {seconds / (args.nights * one):.2f} of as many single nights;"
+                    f" {seconds / args.nights:.1f} s a night,"
+                    f" {seconds / (args.nights * one):.2f} of as many single nights;"
                     f" all succeeded: {good}; silver jobs submitted:"
                     f" {submissions(settings) - before}"
                 )
