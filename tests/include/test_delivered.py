@@ -12,6 +12,7 @@ from include.contracts.compile import contracts_json
 from madrugada_spark.contract import Contracts, JobError, read_contracts
 from madrugada_spark.delivered import (
     accepted,
+    changed_types,
     checked_rows,
     duplicates,
     numbered_lines,
@@ -182,6 +183,115 @@ def test_repeated_keys_but_the_last_line_go_to_quarantine(spark, compiled) -> No
         )
         for number in (2, 4)
     ]
+
+
+def test_columns_are_found_by_the_header_in_any_order(spark, compiled) -> None:
+    """Another order, two columns that the contract does not know, and one that is not there."""
+    dataset = compiled.datasets["clientes"]
+    header = ["dt_nasc", "it's ${x} \\", "nome", "id", "ID"]
+    text = [
+        "5/2/1975;a;Ana;1; x ",
+        "12/31/1999;;João;2;",
+        '1/1/2000; ;Eva;3;"quoted; ""é"""',
+        "1/1/2000;;Eva;4",
+        "1/1/2000;;Eva;5;;6",
+        "x;kept;Eva;6;",
+    ]
+    rows = checked_rows(lines(spark, ";".join(header), *text), dataset, header)
+    kept = accepted(rows).select(*dataset.column_names, "_warnings", "_rescued").collect()
+    assert [tuple(row) for row in kept] == [
+        (1, "Ana", None, date(1975, 5, 2), None, '{"it\'s ${x} \\\\":"a","ID":" x "}'),
+        (2, "João", None, date(1999, 12, 31), None, None),
+        (3, "Eva", None, date(2000, 1, 1), None, '{"ID":"quoted; \\"é\\""}'),
+    ]
+    out = rejected(rows, dataset, header).select("_line", "_rule", "_reason").collect()
+    assert [tuple(row) for row in out] == [
+        (5, "malformed_row", "expected 5 fields separated by ';', found 4"),
+        (6, "malformed_row", "expected 5 fields separated by ';', found 6"),
+        (7, "dt_nasc_type", "dt_nasc is 'x', expected a date as M/d/yyyy"),
+    ]
+
+
+def quarantined(rows: DataFrame, name: Any) -> tuple[int, dict[str, int]]:
+    counts = {
+        r["_rule"]: r["count"] for r in rejected(rows, name).groupBy("_rule").count().collect()
+    }
+    return rows.count(), counts
+
+
+PRODUCTS = [f"{n};mouse;{n}.00" for n in range(1, 6)]
+CHANGED = [
+    # Six of eleven values, and the first of them; blank and malformed lines are no values.
+    (
+        "produtos",
+        ["id;produto;valor", *PRODUCTS, *(f"{n};x;R$ {n}" for n in range(6, 12)), ";;", "1;2", ""],
+        [
+            "column valor no longer looks like decimal(12,2): 6 of 11 values do not parse, such as "
+            "'R$ 6'"
+        ],
+    ),
+    # Half of the values is not more than half.
+    ("produtos", ["id;produto;valor", *PRODUCTS, *(f"{n};x;R$ {n}" for n in range(6, 11))], []),
+    # Four are mistakes in rows.
+    ("produtos", ["id;produto;valor", *(f"{n};x;R$ {n}" for n in range(1, 5))], []),
+    # A column that may be blank: five of six that are filled, among many rows.
+    (
+        "clientes",
+        [
+            "id;nome;sexo;dt_nasc",
+            "1;Ana;F;1/2/1980",
+            *(f"{n};Ana;F;" for n in range(2, 30)),
+            *(f"{n};Ana;F;1980-01-0{n - 29}" for n in range(30, 35)),
+        ],
+        [
+            "column dt_nasc no longer looks like a date as M/d/yyyy: 5 of 6 values do not parse, "
+            "such as '1980-01-01'"
+        ],
+    ),
+    # Two at once: rows are counted for the first rule that they break.
+    (
+        "vendas",
+        [VENDAS, *(f"{n};2;3;x;2018-02-0{n}" for n in range(1, 6))],
+        [
+            "column id_produto no longer looks like int: 5 of 5 values do not parse, such as 'x'",
+            "column dt_venda no longer looks like a date as dd/MM/yyyy: 5 of 5 values do not parse,"
+            " such as '2018-02-01'",
+        ],
+    ),
+    # Hidden behind another rule that takes most rows.
+    (
+        "vendas",
+        [VENDAS, *(f"{n};2;3;4;2018-02-01" for n in (0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5))],
+        [
+            "column dt_venda no longer looks like a date as dd/MM/yyyy: 11 of 11 values do not "
+            "parse, such as '2018-02-01'"
+        ],
+    ),
+    (
+        "promocao",
+        ["id_venda;promoção", *(f"{n};S" for n in range(1, 7)), *(f"{n};1" for n in range(7, 12))],
+        ["column promoção no longer looks like 1 or 0: 6 of 11 values do not parse, such as 'S'"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), CHANGED)
+def test_a_column_that_changed_its_type_is_told_with_its_share(
+    spark, compiled, name, text, said
+) -> None:
+    dataset = compiled.datasets[name]
+    rows = checked_rows(lines(spark, *text), dataset)
+    assert changed_types(rows, dataset, *quarantined(rows, dataset)) == said
+
+
+def test_a_file_in_order_is_not_read_again_for_its_types(compiled) -> None:
+    """No frame is given, so reading it would fail."""
+    nothing: Any = None
+    vendas = compiled.datasets["vendas"]
+    assert changed_types(nothing, vendas, 1000, {"dt_venda_type": 490, "duplicate_key": 10}) == []
+    assert changed_types(nothing, vendas, 1000, {}) == []
+    with pytest.raises(AttributeError):
+        changed_types(nothing, vendas, 1000, {"dt_venda_type": 500, "duplicate_key": 10})
 
 
 def test_strange_lines_are_accounted_for(spark, compiled) -> None:

@@ -180,9 +180,34 @@ def test_a_missing_file_is_named_with_its_place(aws, ingest, sample) -> None:
     [
         (b"", "is empty: expected the header id;cidade"),
         (b"\xef\xbb\xbfid;cidade\r\n", "has 0 rows after its header: expected at least 1"),
-        (b"\xef\xbb\xbfid;city\r\n1;Natal\r\n", "expected id;cidade, found id;city"),
+        (
+            b"\xef\xbb\xbfid;city\r\n1;Natal\r\n",
+            "lacks the required column cidade: expected id;cidade, found id;city",
+        ),
+        (
+            b"id;cidade;id\r\n1;Natal;1\r\n",
+            "has a column twice in its header, id, so that nobody can tell which counts: expected "
+            "id;cidade, found id;cidade;id",
+        ),
+        (
+            b"id;cidade;uf; uf \n1;Natal;RN;RN\n",
+            "has a column twice in its header, uf, so",
+        ),
+        (
+            b"id;cidade;;\r\n1;Natal;;\r\n",
+            "has a column without a name in its header, the 3. of 4: expected id;cidade",
+        ),
+        (
+            b"id;cidade;" + b";".join(b"c%d" % n for n in range(999)) + b"\n1;Natal\n",
+            "expected at most 1000 columns in 65536 bytes, found 1001 columns",
+        ),
+        (
+            b"id;cidade;" + b"x" * 70_000 + b"\n1;Natal;x\n",
+            "has too long a header: expected at most 1000 columns in 65536 bytes, found 3 columns",
+        ),
+        (b"cidade,uf,id\r\nNatal,RN,1\r\n", "expected ';', found ',' in the header cidade,uf,id"),
         (b"id,cidade\r\n1,Natal\r\n", "expected ';', found ','"),
-        (b"1;Natal\r\n", "expected id;cidade, found 1;Natal"),
+        (b"1;Natal\r\n", "has the wrong header: expected id;cidade, found 1;Natal"),
         ("id;cidade\r\n1;Belém\r\n".encode("latin-1"), "is not UTF-8: byte 0xe9 near position 16"),
         ("id;cidade\r\n1;Belém".encode()[:-2], "is not UTF-8: it ends inside a character"),
         ("id;cidade\r\n1;Belém\r\n".encode("utf-16"), "is not UTF-8"),
@@ -198,6 +223,52 @@ def test_a_bad_file_is_rejected_with_its_reason(aws, ingest, sample, body, said)
     assert said in written["errors"][0]
     assert not any("lojas" in key for key in bronze_keys(aws))
     assert len(written["files"]) == 5
+
+
+def test_columns_are_found_by_their_header_and_differences_are_told(
+    aws, ingest, sample, caplog
+) -> None:
+    people = "\ufeffuf; nome ;dt_nasc;e-mail;id\r\nRN;Ana;;a@b.c;1\r\n".encode()
+    put_stores(aws, sample.folder, clientes=people)
+    answer = ingest.handler({"delivery_date": DAY, "sources": ["stores"]})
+    assert answer["deliveries"][0]["status"] == "complete"
+    files = {file["dataset"]: file for file in manifest(aws, "stores")["files"]}
+    assert files["clientes"]["new_columns"] == ["uf", "e-mail"]
+    assert files["clientes"]["missing_columns"] == ["sexo"]
+    assert (files["lojas"]["new_columns"], files["lojas"]["missing_columns"]) == ([], [])
+    where = f"s3://{BRONZE}/{files['clientes']['key']}"
+    assert aws.get_object(Bucket=BRONZE, Key=files["clientes"]["key"])["Body"].read() == people
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{where} has new columns, which are kept aside in rescued_data: uf, e-mail",
+        f"{where} lacks optional columns, which are null in every row: sexo",
+    ]
+    # And again, from the copy in bronze.
+    first = manifest(aws, "stores")
+    ingest.handler({"delivery_date": DAY, "sources": ["stores"]})
+    assert manifest(aws, "stores") == first
+
+
+def test_a_copy_in_bronze_is_held_against_the_contract_of_today(
+    aws, ingest: ModuleType, contracts
+) -> None:
+    put_orders(aws)
+    ingest.handler({"delivery_date": DAY, "sources": ["orders"]})
+    changed = json.loads(json.dumps(contracts))
+    orders = changed["datasets"]["sales_data"]
+    orders["columns"].append({**orders["columns"][1], "name": "shop", "header": "shop"})
+    both = {"landing": LANDING, "bronze": BRONZE}
+    later = ingest.Ingest(aws, contracts=changed, **both).settle("orders", DAY)
+    assert later["files"][0]["missing_columns"] == ["shop"]
+    orders["rules"].append(
+        {"id": "shop_required", "kind": "required", "severity": "error", "column": "shop"}
+    )
+    answer = ingest.Ingest(aws, contracts=changed, **both).settle("orders", DAY)
+    assert answer["status"] == "rejected"
+    assert answer["errors"] == [
+        f"s3://{BRONZE}/orders/sales_data/ingest_date={DAY}/sales_data.csv lacks the required "
+        "column shop: expected id,product,quantity,price,date,shop, found "
+        "id,product,quantity,price,date"
+    ]
 
 
 def test_a_bad_file_leaves_bronze_as_it_was_and_a_good_one_mends_it(aws, ingest, sample) -> None:

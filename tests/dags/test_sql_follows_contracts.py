@@ -1,0 +1,97 @@
+"""Every column that a statement names is in the contract of the table it is asked of."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import OptimizeError
+from sqlglot.optimizer.qualify import qualify
+
+from include.contracts.compile import load_contracts
+from tests.dags.conftest import SQL
+from tests.dags.test_sql import PARAMS, VERSION, render
+
+QUARANTINE = ("dataset", "ingest_date", "source_file", "line_number", "raw", "rule", "reason")
+# Its tables are those of the report that is given to it.
+OF_ANY_TABLE = {Path("athena/audit/compacted.sql")}
+FILES = sorted(
+    path
+    for path in (file.relative_to(SQL) for file in SQL.rglob("*.sql"))
+    if path.parts[1] != "schema" and path not in OF_ANY_TABLE
+)
+
+
+@functools.cache
+def known() -> dict[str, dict[str, dict[str, str]]]:
+    """Types of columns by schema and table, as the contracts have them."""
+    schemas: dict[str, dict[str, dict[str, str]]] = {
+        name: {}
+        for name in (
+            "madrugada_bronze",
+            "madrugada_silver",
+            "madrugada_gold",
+            "madrugada_staging",
+            "sales_schema",
+            "spectrum",
+        )
+    }
+    quarantine = dict.fromkeys((*QUARANTINE, "column_name"), "string")
+    tables: dict[tuple[str, str], dict[str, str]] = {("silver", "quarantine"): quarantine}
+    for contract in load_contracts().values():
+        lake = {column["Name"]: column["Type"] for column in contract.glue_columns()}
+        tables[contract.layer, contract.name] = lake
+        if contract.layer == "silver":
+            delivered = {str(c.header).lower(): "string" for c in contract.columns}
+            schemas["madrugada_bronze"][contract.name] = {**delivered, "ingest_date": "string"}
+        else:
+            schemas["spectrum"][contract.name] = lake
+            schemas["sales_schema"][contract.name] = dict(contract.redshift_columns())
+    for (layer, name), columns in tables.items():
+        schemas[f"madrugada_{layer}"][name] = columns
+        schemas["madrugada_staging"][f"{layer}_{name}_{VERSION[-12:]}"] = columns
+    return schemas
+
+
+def hold_against_contracts(text: str, dialect: str) -> None:
+    """:raises AssertionError, OptimizeError: for a table or a column that no contract has."""
+    statement = sqlglot.parse_one(text, dialect=dialect)
+    assert list(statement.find_all(exp.Table))
+    views = {view.alias for view in statement.find_all(exp.CTE)}
+    for table in statement.find_all(exp.Table):
+        if table.db or table.name not in views:
+            assert table.name in known()[table.db], f"no contract for {table.sql()}"
+    queries = [statement] if isinstance(statement, exp.Query) else []
+    queries += [] if queries else [s for s in statement.find_all(exp.Select)]
+    for query in queries:
+        qualify(query.copy(), dialect=dialect, schema=known())
+    if isinstance(statement, exp.Delete):
+        target = statement.this
+        for column in statement.args["where"].this.this.find_all(exp.Column):
+            assert column.name in known()[target.db][target.name], f"{target.sql()}: {column.sql()}"
+
+
+@pytest.mark.parametrize("params", PARAMS, ids=lambda p: p["schema"])
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_column_that_it_names_is_in_a_contract(path: Path, params: dict[str, str]) -> None:
+    hold_against_contracts(render(path, params), path.parts[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("select preco from madrugada_silver.produtos", OptimizeError),
+        (
+            "select v.valor from madrugada_gold.wide_vendas w, madrugada_gold.vendas v",
+            AssertionError,
+        ),
+        ("select count(*) from madrugada_gold.wide_vendas where paga", OptimizeError),
+        ("delete from sales_schema.wide_vendas where id in (select 1)", AssertionError),
+    ],
+)
+def test_a_column_that_no_contract_has_is_found(text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        hold_against_contracts(text, "redshift")

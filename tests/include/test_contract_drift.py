@@ -1,0 +1,85 @@
+"""What follows from the contracts, and is written or registered elsewhere, is as they say."""
+
+from __future__ import annotations
+
+import ast
+from datetime import date
+from typing import Any
+
+import pytest
+import yaml
+
+from include.contracts.compile import contracts_json, load_contracts
+from madrugada_spark.contract import Contracts, read_contracts
+from madrugada_spark.delivered import checked_rows
+from madrugada_spark.merge import merged, with_reference_warnings
+from tests.conftest import ROOT
+
+CONTRACTS = load_contracts()
+SILVER = sorted(name for name, c in CONTRACTS.items() if c.layer == "silver")
+GOLD = {name for name, c in CONTRACTS.items() if c.layer == "gold"}
+
+
+class _AnyTag(yaml.SafeLoader):
+    """CloudFormation's short forms (`!Sub` and others), which are of no interest here."""
+
+
+_AnyTag.add_multi_constructor("!", lambda loader, suffix, node: str(node.value))
+
+
+def assigned(path: str, name: str) -> Any:
+    """The value of a constant at the top of a module, without importing it."""
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{path} has no {name}")
+
+
+def test_the_dag_lists_the_datasets_that_have_contracts() -> None:
+    listed = assigned("dags/sales_nightly.py", "DATASETS")
+    assert {(source, name) for source, names in listed.items() for name in names} == {
+        (CONTRACTS[name].source, name) for name in SILVER
+    }
+
+
+def test_the_warehouse_has_a_table_for_each_gold_contract_and_no_other() -> None:
+    folder = ROOT / "include" / "sql" / "redshift" / "schema"
+    made = {path.stem: path.read_text() for path in folder.glob("*.sql")}
+    statements = {name: text for name, text in made.items() if not name.startswith("create_")}
+    assert statements == {name: f"{CONTRACTS[name].redshift_ddl()}\n" for name in GOLD}
+
+
+def test_facts_are_pruned_by_their_key() -> None:
+    for path in (ROOT / "include" / "sql" / "redshift" / "prune").glob("*.sql"):
+        (key,) = CONTRACTS[path.stem].key
+        assert f"where {key} not in (select {key} from" in path.read_text()
+
+
+def test_the_crawler_has_a_classifier_for_each_separator() -> None:
+    template = yaml.load((ROOT / "infra" / "template.yaml").read_text(), Loader=_AnyTag)  # noqa: S506
+    classifiers = {
+        name: resource["Properties"]["CsvClassifier"]["Delimiter"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Glue::Classifier"
+    }
+    assert set(classifiers.values()) == {CONTRACTS[name].delimiter for name in SILVER}
+    crawler = template["Resources"]["BronzeCrawler"]["Properties"]
+    assert set(crawler["Classifiers"]) == set(classifiers)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Contracts:
+    return read_contracts(contracts_json())
+
+
+@pytest.mark.parametrize("name", SILVER)
+def test_the_job_writes_the_columns_that_the_catalog_is_told(spark, compiled, name) -> None:
+    dataset = compiled.datasets[name]
+    empty = spark.createDataFrame([], "_line bigint, _raw string")
+    rows = checked_rows(empty, dataset, [*dataset.headers, "unknown"])
+    table = merged(rows, None, dataset, date(2026, 1, 5))
+    table = with_reference_warnings(table, dataset, {})
+    assert table.dtypes == list(dataset.glue_columns)
+    assert dataset.glue_columns == tuple(
+        (column["Name"], column["Type"]) for column in CONTRACTS[name].glue_columns()
+    )
