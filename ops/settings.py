@@ -99,7 +99,7 @@ class Settings:
             "MADRUGADA_DELIVERY_PATIENCE_SECONDS": os.environ.get(
                 "MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60"
             ),
-            "MADRUGADA_TURN_POKE_SECONDS": os.environ.get("MADRUGADA_TURN_POKE_SECONDS", "2"),
+            "MADRUGADA_TURN_POKE_SECONDS": "2",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
