@@ -37,17 +37,16 @@ from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
 from airflow.providers.amazon.aws.operators.redshift_data import RedshiftDataOperator
 from airflow.providers.amazon.aws.operators.sns import SnsPublishOperator
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
-from airflow.providers.amazon.aws.transfers.s3_to_redshift import S3ToRedshiftOperator
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
 
-from madrugada import defaults
+from madrugada import defaults, warehouse
 from madrugada.assets import PUBLISHED_SALES
 from madrugada.audit import AthenaAuditOperator
 from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
-from madrugada.publishing import PublishTablesOperator, published_key
+from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
 from madrugada.settings import settings
 from madrugada.staging import candidate
@@ -59,8 +58,6 @@ DATASETS = {
     "orders": ["sales_data"],
     "stores": ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"],
 }
-FACTS = ["processed_sales", "wide_vendas"]
-MARTS = ["vendas_por_produto", "vendas_por_cidade_mes"]
 QUESTIONS = ["rows_by_table", "total_by_product", "vendas_by_product", "vendas_by_month"]
 # Which check of gold's audit has a figure of the answers as silver and gold have it.
 LAYERS = {
@@ -72,11 +69,6 @@ LAYERS = {
     "vendas_by_month: vendas": "wide_vendas: rows",
     "vendas_by_month: valor_total": "wide_vendas: total value",
 }
-
-
-def by_key_or_whole(published: dict[str, Any]) -> dict[str, Any]:
-    """How a published table is loaded: facts by key; a mart, whose keys can vanish, whole."""
-    return {**published, "method": "UPSERT" if published["table"] in FACTS else "REPLACE"}
 
 
 with DAG(
@@ -95,7 +87,7 @@ with DAG(
     user_defined_macros={
         "candidate": candidate,
         "job_report": job_report,
-        "published_key": published_key,
+        **warehouse.MACROS,
     },
     params={
         "delivery_date": Param(
@@ -215,7 +207,7 @@ with DAG(
         task_id="create_tables",
         sql=[
             "redshift/schema/create_schema.sql",
-            *[f"redshift/schema/{table}.sql" for table in [*FACTS, *MARTS]],
+            *[f"redshift/schema/{table}.sql" for table in warehouse.TABLES],
         ],
         **AWS.redshift,
     )
@@ -228,26 +220,9 @@ with DAG(
         **AWS.redshift,
     )
 
-    load_warehouse = S3ToRedshiftOperator.partial(
-        task_id="load_warehouse",
-        map_index_template="{{ task.table }}",
-        s3_bucket=AWS.bucket("gold"),
-        # What is published when the task runs: cleared after a newer night, it loads that one's.
-        s3_key="{{ published_key('gold', task.table) }}",
-        schema="sales_schema",
-        copy_options=["format as parquet"],
-        redshift_conn_id="aws_default",
-        # Only for its role: without one the operator writes keys into the SQL text.
-        aws_conn_id="redshift_copy_role",
-        redshift_data_api_kwargs=AWS.redshift,
-        pool=defaults.WAREHOUSE_POOL,
-    ).expand_kwargs(publish_gold.output.map(by_key_or_whole))
-
-    prune_warehouse = RedshiftDataOperator(
-        task_id="prune_warehouse",
-        sql=[f"redshift/prune/{table}.sql" for table in FACTS],
-        **AWS.redshift,
-    )
+    # Facts by key and marts whole; then what gold no longer has goes from the facts too.
+    load_warehouse = warehouse.load(publish_gold.output)
+    prune_warehouse = warehouse.prune()
 
     ask_athena = AthenaOperator.partial(
         task_id="ask_athena",

@@ -90,6 +90,9 @@ class CompactRun:
     def run(self) -> dict[str, Any]:
         started = time.time()
         reports, tables = {}, {}
+        # No task reads more than a file is to have, and small files count for what they are.
+        self.spark.conf.set("spark.sql.files.maxPartitionBytes", str(self.options.target_bytes))
+        self.spark.conf.set("spark.sql.files.openCostInBytes", "0")
         for name in self.options.tables:
             tables[name] = self._published(name)
             reports[name] = self._rewrite(name, tables[name])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -188,10 +188,10 @@ def remove_unreferenced(
     layers: Sequence[Layer],
     staging_database: str,
     *,
-    now: datetime,
     keep_versions: int,
     retention: timedelta,
     dry_run: bool,
+    now: datetime | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, int]:
     """Plan, say the plan, and carry it out unless it is a dry run; the plan's figures."""
@@ -200,7 +200,7 @@ def remove_unreferenced(
         s3,
         layers,
         staging_database,
-        now=now,
+        now=now or datetime.now(UTC),
         keep_versions=keep_versions,
         retention=retention,
     )

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from madrugada.versions import (
     VERSION,
     History,
@@ -34,8 +36,8 @@ _INPUT = (
 """What a TableInput takes of a Table; the rest is Glue's own."""
 
 
-class RollbackRefused(ValueError):
-    """Nothing was changed; the message names each table and version that stands in the way."""
+class RollbackRefused(AirflowFailException):
+    """Nothing was changed, nor would another try change it; the message names what is in the way."""
 
 
 def plan_rollback(

@@ -18,6 +18,9 @@ class Settings:
         delivery_patience: how long a night waits for its delivery before it fails.
         delivery_deadline: how long after it was queued somebody is called about a late delivery.
         turn_poke_seconds: how often a night that waits for its turn looks.
+        keep_versions: how many published versions of a table are kept before the present one.
+        retention: what was written later than so long ago is never deleted.
+        target_file_bytes: how large a table's files should be.
     """
 
     prefix: str
@@ -26,11 +29,15 @@ class Settings:
     delivery_patience: timedelta
     delivery_deadline: timedelta
     turn_poke_seconds: int = 15
+    keep_versions: int = 7
+    retention: timedelta = timedelta(days=7)
+    target_file_bytes: int = 96 << 20
 
     bronze_crawler: str = "madrugada-bronze"
     ingest_function: str = "madrugada-ingest"
     bronze_to_silver_job: str = "madrugada-bronze-to-silver"
     sales_silver_to_gold_job: str = "madrugada-sales-silver-to-gold"
+    compact_table_job: str = "madrugada-compact-table"
     athena_workgroup: str = "madrugada"
     redshift_workgroup: str = "madrugada"
     redshift_database: str = "dev"
@@ -38,6 +45,10 @@ class Settings:
     silver_database: str = "madrugada_silver"
     gold_database: str = "madrugada_gold"
     staging_database: str = "madrugada_staging"
+
+    def database(self, layer: str) -> str:
+        """The Glue database of `silver` or `gold`."""
+        return {"silver": self.silver_database, "gold": self.gold_database}[layer]
 
     def bucket(self, layer: str) -> str:
         """`landing`, `bronze`, `silver`, `gold`, `artifacts` or `query-results` with its prefix."""
@@ -89,6 +100,9 @@ def settings() -> Settings:
         delivery_patience=timedelta(seconds=patience),
         delivery_deadline=timedelta(seconds=deadline),
         turn_poke_seconds=_seconds("MADRUGADA_TURN_POKE_SECONDS", 15),
+        keep_versions=_at_least_one("MADRUGADA_KEEP_VERSIONS", 7, "versions"),
+        retention=timedelta(days=_at_least_one("MADRUGADA_RETENTION_DAYS", 7, "days")),
+        target_file_bytes=_at_least_one("MADRUGADA_TARGET_FILE_BYTES", 96 << 20, "bytes"),
     )
 
 
@@ -96,4 +110,11 @@ def _seconds(variable: str, default: int) -> int:
     value = os.environ.get(variable, str(default))
     if not value.isdigit():
         raise ValueError(f"{variable}={value!r}: expected a whole number of seconds")
+    return int(value)
+
+
+def _at_least_one(variable: str, default: int, what: str) -> int:
+    value = os.environ.get(variable, str(default))
+    if not value.isdigit() or int(value) < 1:
+        raise ValueError(f"{variable}={value!r}: expected a whole number of {what}, at least 1")
     return int(value)

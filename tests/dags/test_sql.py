@@ -33,18 +33,38 @@ REPORT = {
     "datasets": {
         name: {"delivered": 10, "kept": 9, "rows": 9, "inserted": 9, "updated": 0}
         for name in NIGHT["datasets"]
-    }
+    },
+    "tables": {
+        "vendas": {"rows": 9, "columns": ["id", "dt_venda"]},
+        "t": {"rows": 0, "columns": ["a"]},
+    },
 }
 
 
 class TaskInstance:
     def xcom_pull(self, task_ids: str) -> Any:
-        return {"plan_night": NIGHT, "build_silver": VERSION, "build_gold": VERSION}[task_ids]
+        return {
+            "plan_night": NIGHT,
+            "build_silver": VERSION,
+            "build_gold": VERSION,
+            "compact_silver": VERSION,
+            "compact_gold": VERSION,
+        }[task_ids]
 
 
 PARAMS = [
-    {"schema": "sales_schema", "gold_database": "madrugada_gold", "role": "arn:aws:iam::1:role/r"},
-    {"schema": "spectrum", "gold_database": "madrugada_gold", "role": "arn:aws:iam::1:role/r"},
+    {
+        "schema": "sales_schema",
+        "layer": "silver",
+        "gold_database": "madrugada_gold",
+        "role": "arn:aws:iam::1:role/r",
+    },
+    {
+        "schema": "spectrum",
+        "layer": "gold",
+        "gold_database": "madrugada_gold",
+        "role": "arn:aws:iam::1:role/r",
+    },
 ]
 
 

@@ -53,3 +53,19 @@ def test_somebody_is_called_before_the_night_gives_up(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MADRUGADA_DELIVERY_DEADLINE_SECONDS", "600")
     settings.cache_clear()
     assert settings().delivery_deadline == timedelta(minutes=10)
+
+
+def test_what_is_kept_of_the_lake_has_a_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (settings().keep_versions, settings().retention) == (7, timedelta(days=7))
+    assert settings().target_file_bytes == 96 << 20
+    for name in ("KEEP_VERSIONS", "RETENTION_DAYS", "TARGET_FILE_BYTES"):
+        for value in ("0", "-1", "many"):
+            monkeypatch.setenv(f"MADRUGADA_{name}", value)
+            settings.cache_clear()
+            with pytest.raises(ValueError, match=f"MADRUGADA_{name}=.*at least 1"):
+                settings()
+        monkeypatch.setenv(f"MADRUGADA_{name}", "3")
+    settings.cache_clear()
+    found = settings()
+    assert (found.keep_versions, found.retention) == (3, timedelta(days=3))
+    assert found.target_file_bytes == 3

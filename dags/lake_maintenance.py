@@ -1,0 +1,142 @@
+"""
+# lake_maintenance
+
+Tidies silver and gold, every Sunday at 13:00 in São Paulo, when no night is due.
+
+**What it does.** Waits for its turn, so that no night publishes meanwhile.
+`remove_unreferenced` deletes versions of tables that nothing points at any more: neither the
+present one, nor one of the last few that were published before it (`MADRUGADA_KEEP_VERSIONS`), nor
+one younger than the retention (`MADRUGADA_RETENTION_DAYS`), nor one that any table of the catalog
+names. With them go old candidates, the jobs' reports and Glue's former definitions of the tables.
+Its log says what, why and how much, before anything is deleted; with *Dry run* it stops there.
+
+Then tables with two or more files far below the target size in one folder are written anew by a
+Glue job, row for row, compared with what is published by Athena, and published as a night's are:
+readers see the old files or the new ones.
+
+**What a re-run does.** Finds less to do, or nothing.
+
+**When it fails.** Nothing that is published has changed, and no night depends on it.
+
+- `take_turn`: a night has been building for very long; it is named in the log.
+- `remove_unreferenced`: AWS refused to delete something, which is named. Clear it; it plans anew.
+- `find_small_silver`, `find_small_gold`: the catalog or a bucket cannot be read. Clear it.
+- `compact_silver`, `compact_gold`: its log says why. What it wrote is deleted by a later run.
+- `audit_compacted_silver`, `audit_compacted_gold`: rows differ. Publish nothing; call the owner.
+- `publish_compacted_silver`, `publish_compacted_gold`: something else was published meanwhile.
+  Trigger it again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
+from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+
+from madrugada import defaults
+from madrugada.audit import AthenaAuditOperator
+from madrugada.publishing import PublishTablesOperator
+from madrugada.report import job_report
+from madrugada.settings import settings
+from madrugada.staging import candidate
+from madrugada.turn import PassTurnOperator, TakeTurnSensor
+
+AWS = settings()
+LAYERS = ["silver", "gold"]
+
+with DAG(
+    dag_id="lake_maintenance",
+    description="Old versions deleted, small files put together",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("0 13 * * 0", timezone=defaults.TIMEZONE),
+    catchup=False,
+    max_active_runs=1,
+    tags=["maintenance", "weekly"],
+    default_args=defaults.default_args(),
+    template_searchpath=defaults.SQL_FOLDER,
+    user_defined_macros={"candidate": candidate, "job_report": job_report},
+    params={
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Say in the logs what would be deleted and compacted, and do nothing.",
+        ),
+    },
+) as dag:
+    take_turn = TakeTurnSensor(
+        task_id="take_turn",
+        turn="sales",
+        bucket=AWS.bucket("silver"),
+        poke_interval=AWS.turn_poke_seconds,
+        execution_timeout=timedelta(hours=2),
+        pool=defaults.TURN_POOL,
+    )
+
+    @task
+    def remove_unreferenced(params: dict[str, Any]) -> dict[str, int]:
+        """Delete what no reader, no rollback and no night needs; how much it was."""
+        from madrugada.retention import Layer, remove_unreferenced
+
+        return remove_unreferenced(
+            GlueCatalogHook().conn,
+            S3Hook().conn,
+            [Layer(name, AWS.bucket(name), AWS.database(name)) for name in LAYERS],
+            AWS.staging_database,
+            keep_versions=AWS.keep_versions,
+            retention=AWS.retention,
+            dry_run=params["dry_run"],
+        )
+
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def find_small_files(layer: str, params: dict[str, Any]) -> str:
+        """The layer's tables that are worth compacting, with commas; none skips the rest."""
+        from madrugada.compaction import small_files
+
+        found = small_files(
+            GlueCatalogHook().conn, S3Hook().conn, AWS.database(layer), AWS.target_file_bytes
+        )
+        return "" if params["dry_run"] else ",".join(found)
+
+    removed = remove_unreferenced()
+    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
+    take_turn >> removed
+
+    for layer in LAYERS:
+        small = find_small_files.override(task_id=f"find_small_{layer}")(layer)
+
+        compact = GlueJobOperator(
+            task_id=f"compact_{layer}",
+            job_name=AWS.compact_table_job,
+            script_args={
+                "--layer": layer,
+                "--tables": small,
+                "--target_bytes": str(AWS.target_file_bytes),
+            },
+            stop_job_run_on_kill=True,
+            verbose=True,
+            pool=defaults.GLUE_POOL,
+        )
+
+        audit = AthenaAuditOperator(
+            task_id=f"audit_compacted_{layer}",
+            query="athena/audit/compacted.sql",
+            params={"layer": layer},
+            workgroup=AWS.athena_workgroup,
+        )
+
+        publish = PublishTablesOperator(
+            task_id=f"publish_compacted_{layer}",
+            layer=layer,
+            database=AWS.database(layer),
+            staging_database=AWS.staging_database,
+            version=compact.output,
+        )
+
+        removed >> small >> compact >> audit >> publish >> pass_turn
+
+    pass_turn.as_teardown(setups=take_turn)

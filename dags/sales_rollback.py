@@ -1,0 +1,108 @@
+"""
+# sales_rollback
+
+Puts every published table of silver or gold back to an earlier version, from the form of this page.
+
+**What it does.** Waits for its turn, so that no night publishes meanwhile. `plan_rollback` looks up
+what was published when, and checks for every table of the layer that the files of then are still
+there; if those of one are not, nothing is changed. `repoint_tables` then points each table at its
+version, one catalog call a table. After gold, the warehouse is loaded again and pruned, so that it
+says the same as the lake. After silver nothing is loaded: gold follows with the next night, or with
+a rollback of its own.
+
+*previous* is the state before the last one with other rows: the night before the last, or, after a
+rollback, one further back. The next night builds on what is published then.
+
+**What a re-run does.** The same: *previous* is worked out from when the run was started.
+
+**When it fails.** Either all tables were repointed or it is enough to clear the task.
+
+- `take_turn`: a night has been building for very long; it is named in the log.
+- `plan_rollback`: the version was never published, or its files are gone; the tables are named, and
+  nothing was changed. Choose another: `make rollback LAYER=gold` lists them.
+- `repoint_tables`: something else was published since the plan. Look, and trigger it again.
+- `load_warehouse`, `prune_warehouse`: the lake is rolled back and the warehouse not yet. Clear it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import DAG, Param, get_current_context, task
+
+from madrugada import defaults, warehouse
+from madrugada.settings import settings
+from madrugada.turn import PassTurnOperator, TakeTurnSensor
+
+AWS = settings()
+
+with DAG(
+    dag_id="sales_rollback",
+    description="Published tables of silver or gold back to an earlier version",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    tags=["sales", "on demand"],
+    default_args=defaults.default_args(),
+    template_searchpath=defaults.SQL_FOLDER,
+    user_defined_macros=warehouse.MACROS,
+    params={
+        "layer": Param(
+            "gold",
+            type="string",
+            enum=["silver", "gold"],
+            title="Layer",
+            description="Whose tables go back. The warehouse follows gold.",
+        ),
+        "version": Param(
+            "previous",
+            type="string",
+            minLength=1,
+            title="Version",
+            description="A Glue job run id that was published, or previous.",
+        ),
+    },
+) as dag:
+    take_turn = TakeTurnSensor(
+        task_id="take_turn",
+        turn="sales",
+        bucket=AWS.bucket("silver"),
+        poke_interval=AWS.turn_poke_seconds,
+        execution_timeout=timedelta(hours=2),
+        pool=defaults.TURN_POOL,
+    )
+
+    @task
+    def plan_rollback(params: dict[str, Any]) -> dict[str, Any]:
+        """Check every table of the layer, and say which version each will have."""
+        from madrugada.rollback import plan_rollback
+
+        return plan_rollback(
+            GlueCatalogHook().conn,
+            S3Hook().conn,
+            AWS.database(params["layer"]),
+            params["version"],
+            asked_at=get_current_context()["dag_run"].run_after,
+        )
+
+    @task
+    def repoint_tables(plan: dict[str, Any], params: dict[str, Any]) -> list[dict[str, Any]]:
+        """Point each table at its version; what the warehouse must load again."""
+        from madrugada.rollback import repoint
+
+        published = repoint(GlueCatalogHook().conn, AWS.database(params["layer"]), plan)
+        return published if params["layer"] == "gold" else []
+
+    planned = plan_rollback()
+    repointed = repoint_tables(planned)
+    load_warehouse = warehouse.load(repointed)
+    prune_warehouse = warehouse.prune()
+
+    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
+
+    take_turn >> planned
+    load_warehouse >> prune_warehouse >> pass_turn.as_teardown(setups=take_turn)
