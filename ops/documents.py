@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from include.contracts.compile import Column, Contract, Rule, load_contracts
+from include.contracts.compile import SILVER_EXTRA, Column, Contract, Rule, load_contracts
 from local_aws import fidelity
 from ops.settings import ROOT, OpsError
 
@@ -112,7 +112,9 @@ def contracts() -> str:
         "# Datasets and their contracts",
         GENERATED,
         "A row that breaks a rule of severity *error* goes to `madrugada_silver.quarantine` with"
-        " the reason; one that breaks a rule of severity *warn* is kept and flagged.",
+        " the reason; one that breaks a rule of severity *warn* is kept and flagged. Columns are"
+        " found by their name in the file, in any order. Values of columns that no contract knows"
+        " are kept in `rescued_data`; a column that is not required may be missing.",
         _table(
             "Dataset|Source|File|What it is|Key",
             [
@@ -141,13 +143,17 @@ def contracts() -> str:
 
 def _contract(contract: Contract) -> Iterable[str]:
     yield f"## {contract.name}"
-    yield f"{contract.description}. Owner: {contract.owner}. Key: {_names(contract.key)}."
+    said = f"{contract.description}. Owner: {contract.owner}. Key: {_names(contract.key)}."
+    if contract.partition:
+        said += f" In folders by {contract.partition.by} of `{contract.partition.column}`."
+    yield said
     if contract.layer == "silver":
         yield (
             f"Delivered as `{contract.file_name}` by `{contract.source}`: separator"
             f" `{contract.delimiter}`, {contract.encoding}, at least {contract.min_rows} rows;"
             f" the night stops when more than {contract.max_quarantined_percent:g}% of them are"
-            " quarantined."
+            f" quarantined.{_promised(contract)} In silver, each row has also"
+            f" {_names([name for name, _ in SILVER_EXTRA])}."
         )
         heads, row = "Column|In the file|Type|Glue type|Required|Rules|Note", _silver_column
     else:
@@ -159,6 +165,13 @@ def _contract(contract: Contract) -> Iterable[str]:
             "Rule|Severity|What it says",
             [(f"`{rule.id}`", rule.severity, rule.description) for rule in table_rules],
         )
+
+
+def _promised(contract: Contract) -> str:
+    """How often and how late the owner delivers; empty where the contract promises nothing."""
+    often = f" every {contract.frequency}" if contract.frequency else ""
+    late = f" within {contract.latency}" if contract.latency else ""
+    return f" Promised{often}{late}." if often or late else ""
 
 
 def _silver_column(contract: Contract, column: Column) -> Sequence[str]:
