@@ -15,10 +15,12 @@ START ?=
 END ?=
 Q ?=
 LOG ?=
+LAYER ?=
+VERSION ?=
 SEEDS ?= 50
 FIRST ?= 1
 
-.PHONY: help setup run test up stop clean deliver nightly backfill sql logs lint format lock docs test-nights test-crashes bench
+.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-nights test-crashes bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -46,6 +48,9 @@ nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD
 
 backfill: setup ## run a range of nights again: START=YYYY-MM-DD END=YYYY-MM-DD
 	@$(PY) -m ops.nightly --start "$(START)" --end "$(END)"
+
+rollback: setup ## a layer's tables back to an earlier version: LAYER=gold VERSION=previous (none lists them)
+	@$(PY) -m ops.rollback --layer "$(LAYER)" --version "$(VERSION)"
 
 sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)
 	@$(PY) -m ops.sql --engine "$(ENGINE)" --query "$$Q" --format "$(FORMAT)"

@@ -37,7 +37,7 @@ _INPUT = (
 
 
 class RollbackRefused(AirflowFailException):
-    """Nothing was changed, nor would another try change it; the message names what is in the way."""
+    """Nothing was changed, and another try would be refused too; the message says what for."""
 
 
 def plan_rollback(
