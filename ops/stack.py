@@ -101,7 +101,7 @@ def up(settings: Settings) -> None:
     migrated = _start_migration(settings, airflow_environment)
     processes.wait_until(
         "The embedded AWS", aws, settings.logs / "aws.log",
-        lambda: answers(f"{settings.aws_url}/_local/health"), 60,
+        lambda: answers(f"{settings.aws_url}/_local/health"), 120,
     )  # fmt: skip
     _deploy(settings)
     migrated()
@@ -117,7 +117,7 @@ def up(settings: Settings) -> None:
             processes.start(name, command, settings.state, airflow_environment)
     processes.wait_until(
         "Airflow", api, settings.logs / "api-server.log",
-        lambda: answers(f"{settings.airflow_url}/api/v2/version"), 120,
+        lambda: answers(f"{settings.airflow_url}/api/v2/version"), 300,
     )  # fmt: skip
     _make_pools(settings)
     say(
