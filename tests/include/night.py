@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 import bronze_to_silver
 import sales_silver_to_gold
-from include.contracts.compile import load_contracts
+from include.contracts.compile import CONTRACTS_FOLDER, load_contracts
 from include.sample_data.producer import deliver, plan_delivery
 
 LANDING, BRONZE, SILVER, GOLD = "test-landing", "test-bronze", "test-silver", "test-gold"
@@ -30,6 +30,7 @@ class Night:
     def __init__(self, spark: SparkSession, s3: Any, root: Path, ingest: ModuleType) -> None:
         self.spark, self.s3, self.root, self.ingest = spark, s3, root, ingest
         self.glue = boto3.client("glue")
+        self.contracts_folder = CONTRACTS_FOLDER
         for database in DATABASES:
             self.glue.create_database(DatabaseInput={"Name": database})
         for bucket in (BRONZE, SILVER, GOLD):
@@ -37,7 +38,9 @@ class Night:
                 shutil.rmtree(path)
 
     def deliver(self, folder: Path, day: str, sources: str = "orders,stores") -> None:
-        plan = plan_delivery(folder, load_contracts().values(), sources.split(","))
+        plan = plan_delivery(
+            folder, load_contracts(self.contracts_folder).values(), sources.split(",")
+        )
         deliver(plan, date.fromisoformat(day), LANDING, self.s3)
         self.ingest.handler({"delivery_date": day, "sources": sources.split(",")})
         for item in self.s3.list_objects_v2(Bucket=BRONZE)["Contents"]:
@@ -103,4 +106,19 @@ class Night:
 
     def table(self, layer: str, name: str) -> DataFrame:
         found = self.glue.get_table(DatabaseName=f"madrugada_{layer}", Name=name)["Table"]
-        return self.spark.read.parquet(found["StorageDescriptor"]["Location"])
+        # By the files alone, as COPY takes them: folders add no column.
+        files = self.spark.read.option("recursiveFileLookup", "true")
+        return files.parquet(found["StorageDescriptor"]["Location"])
+
+    def folders(self, layer: str, name: str) -> dict[str, list[int]]:
+        """The first column of each row of a published table, sorted, by the folder it lies in."""
+        found = self.glue.get_table(DatabaseName=f"madrugada_{layer}", Name=name)["Table"]
+        table = self.table(layer, name)
+        first = f"`{table.columns[0]}`"
+        location = found["StorageDescriptor"]["Location"].rstrip("/")
+        folder = f"regexp_extract(_metadata.file_path, '{location}/?(.*)/[^/]+$', 1)"
+        rows = table.selectExpr(f"url_decode({folder}) as folder", f"{first} as value").collect()
+        folders: dict[str, list[int]] = {}
+        for row in sorted(rows):
+            folders.setdefault(row["folder"], []).append(row["value"])
+        return folders
