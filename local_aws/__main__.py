@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
 
+from local_aws.faults import BadPlan, Plan
 from local_aws.instance import Config
 from local_aws.server import Server
 
@@ -24,7 +26,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--wait-seconds", type=float, default=20.0, help="how long a Get or Describe may wait"
     )
+    parser.add_argument(
+        "--faults",
+        default=os.environ.get("LOCAL_AWS_FAULTS", ""),
+        help='faults on purpose, such as "seed=7 rate=0.05 kinds=throttle,error,lost"',
+    )
     args = parser.parse_args(argv)
+    try:
+        faults = Plan.parse(args.faults) if args.faults.strip() else None
+    except BadPlan as error:
+        print(f"--faults (LOCAL_AWS_FAULTS): {error}", file=sys.stderr)
+        return 2
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
     server = Server(
         Config(
@@ -33,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             port=args.port,
             region=args.region,
             wait_seconds=args.wait_seconds,
+            faults=faults,
         )
     )
     done = threading.Event()

@@ -20,6 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
 from local_aws.control_plane import MOTO_SERVICES, ControlPlane
+from local_aws.faults import LOST, AnswerLost, BadPlan, Faults, InjectedError, Plan, injected_error
 from local_aws.instance import ENGINES, Instance
 from local_aws.service import AwsError, Unsupported
 
@@ -50,14 +51,31 @@ class Gateway:
     def __init__(self, aws: Instance, control_plane: ControlPlane) -> None:
         self.aws = aws
         self.control_plane = control_plane
+        self.faults = Faults(aws.config.faults)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
         if request.path == "/_local/health":
-            return Response('{"status": "ok"}', content_type="application/json")(
+            return _document({"status": "ok"})(environ, start_response)
+        if request.path == "/_local/faults":
+            return self.control_faults(request)(environ, start_response)
+        service = service_of(request)
+        kind = self.faults.next(service)
+        if kind is None:
+            return self.execute(service, request, environ, start_response)
+        if kind != LOST:
+            return self.fail(service, request, injected_error(service, kind))(
                 environ, start_response
             )
-        service = service_of(request)
+        answer = self.execute(service, request, environ, start_response)
+        if hasattr(answer, "close"):
+            answer.close()
+        raise AnswerLost
+
+    def execute(
+        self, service: str, request: Request, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Have the service answer; an unknown one is refused."""
         if service == "s3":
             return self.aws.s3.wsgi(environ, start_response)
         if service in ENGINES:
@@ -94,6 +112,36 @@ class Gateway:
             result = AwsError("InternalServerException", f"{type(error).__name__}: {error}")
         return _serialise(operation, protocol, result)
 
+    def control_faults(self, request: Request) -> Response:
+        """Show, set or end the faults that are made on purpose."""
+        try:
+            if request.method == "PUT":
+                given = json.loads(request.get_data() or b"{}")
+                if not isinstance(given, dict):
+                    raise BadPlan('expected a document such as {"rate": 0.05}')
+                self.faults.set(Plan.of(given))
+            elif request.method == "DELETE":
+                self.faults.set(None)
+            elif request.method != "GET":
+                return _document({"message": "Use GET, PUT or DELETE."}, 405)
+        except ValueError as error:
+            return _document({"message": str(error)}, 400)
+        return _document(self.faults.report())
+
+    def fail(self, service: str, request: Request, error: InjectedError) -> Response:
+        """An error that a request meets on purpose, in the service's own shape, nothing done."""
+        if service == "s3":
+            return self.aws.s3.failure(request.environ, error)
+        request.get_data(cache=False)  # so that the connection can be used again
+        try:
+            model = get_service_model("cloudwatch" if service == "monitoring" else service)
+        except UnknownServiceError:
+            return _failure(error.message)
+        protocol = determine_request_protocol(model, request.content_type)
+        response = _serialise(OperationModel({}, model), protocol, error)
+        response.status_code = error.status
+        return response
+
     @staticmethod
     def refuse(service: str, request: Request) -> Response:
         """Say that a whole service is missing, in that service's own protocol where known."""
@@ -124,6 +172,10 @@ def _serialise(operation: OperationModel, protocol: str, result: Any) -> Respons
                 status = result[name]
     headers = {**wire["headers"], "x-amzn-RequestId": request_id}
     return Response(wire["body"], status=status, headers=headers)
+
+
+def _document(content: Any, status: int = 200) -> Response:
+    return Response(json.dumps(content), status=status, content_type="application/json")
 
 
 def _failure(message: str) -> Response:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_aws.faults import Plan
 from local_aws.service import Service
 from local_aws.store import Store
 
@@ -39,6 +40,7 @@ class Config:
         state: the folder that holds everything which survives a restart.
         host, port: where it listens; port 0 takes a free one.
         wait_seconds: how long a Describe or Get call of something unfinished may wait for it.
+        faults: what requests meet on purpose, from the start; None is nothing.
     """
 
     state: Path
@@ -48,6 +50,7 @@ class Config:
     account: str = "123456789012"
     wait_seconds: float = 20.0
     max_waiting: int = 48
+    faults: Plan | None = None
 
 
 class Instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterable
@@ -9,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from werkzeug.wrappers import Response
+
+from local_aws.faults import InjectedError
 from local_aws.s3.body import Body
 from local_aws.s3.buckets import BucketOperations
 from local_aws.s3.errors import S3Error
@@ -105,9 +109,7 @@ class S3(
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request of S3's REST protocol."""
         body = Body(environ)
-        call = Call(
-            environ["REQUEST_METHOD"], "", "", {}, environ, body, uuid.uuid4().hex[:16].upper()
-        )
+        call = Call(environ["REQUEST_METHOD"], "", "", {}, environ, body, _request_id())
         reply = self._answer(call)
         body.drain()
         headers = [
@@ -124,6 +126,18 @@ class S3(
             headers.append((name, value if value.isascii() else _latin(value)))
         start_response(status_line(reply.status), headers)
         return content
+
+    def failure(self, environ: dict[str, Any], error: InjectedError) -> Response:
+        """An error document for a request that is not looked at any further."""
+        body = Body(environ)
+        call = Call(environ["REQUEST_METHOD"], "", "", {}, environ, body, _request_id())
+        with contextlib.suppress(AwsError):
+            call.bucket, call.key, call.query = parse_target(environ)
+        reply = error_reply(error, call, f"/{call.bucket}/{call.key}".rstrip("/") or "/")
+        body.drain()
+        headers = {**reply.headers, "x-amz-request-id": call.request_id, "Server": "AmazonS3"}
+        content = reply.body if isinstance(reply.body, bytes) else b""
+        return Response(content, status=error.status, headers=headers)
 
     def _answer(self, call: Call) -> Reply:
         try:
@@ -168,6 +182,10 @@ class S3(
                 "Request has expired",
                 Expires=expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
             )
+
+
+def _request_id() -> str:
+    return uuid.uuid4().hex[:16].upper()
 
 
 def _latin(value: str) -> str:
