@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -99,22 +100,30 @@ def up(settings: Settings) -> None:
         {"PYTHONPATH": str(ROOT), "LOCAL_AWS_WARM_SPARK": "1"},
     )  # fmt: skip
     migrated = _start_migration(settings, airflow_environment)
-    processes.wait_until(
-        "The embedded AWS", aws, settings.logs / "aws.log",
-        lambda: answers(f"{settings.aws_url}/_local/health"), 120,
-    )  # fmt: skip
-    _deploy(settings)
-    migrated()
-    api = kept.get("api-server") or processes.start(
-        "api-server",
-        [AIRFLOW, "api-server", "--apps", "all", "--workers", "1",
-         "--host", "127.0.0.1", "--port", str(settings.airflow_port)],
-        settings.state,
-        airflow_environment,
-    )  # fmt: skip
-    for name, command in AIRFLOW_PARTS.items():
-        if name not in kept:
-            processes.start(name, command, settings.state, airflow_environment)
+
+    def deploy_when_it_answers() -> None:
+        processes.wait_until(
+            "The embedded AWS", aws, settings.logs / "aws.log",
+            lambda: answers(f"{settings.aws_url}/_local/health"), 60,
+        )  # fmt: skip
+        _deploy(settings)
+
+    def start_airflow(name: str, command: list[str]) -> int:
+        return kept.get(name) or processes.start(name, command, settings.state, airflow_environment)
+
+    with ThreadPoolExecutor(1) as beside:
+        deployed = beside.submit(deploy_when_it_answers)
+        migrated()
+        api = start_airflow(
+            "api-server",
+            [AIRFLOW, "api-server", "--apps", "all", "--workers", "1",
+             "--host", "127.0.0.1", "--port", str(settings.airflow_port)],
+        )  # fmt: skip
+        start_airflow("dag-processor", AIRFLOW_PARTS["dag-processor"])
+        deployed.result()
+    # A night that is due begins at once: what it runs on must be there before the scheduler is.
+    for name in AIRFLOW_PARTS.keys() - {"dag-processor"}:
+        start_airflow(name, AIRFLOW_PARTS[name])
     processes.wait_until(
         "Airflow", api, settings.logs / "api-server.log",
         lambda: answers(f"{settings.airflow_url}/api/v2/version"), 300,
