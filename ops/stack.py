@@ -20,6 +20,8 @@ from ops.settings import ROOT, OpsError, Settings
 
 PYTHON = sys.executable
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
+PATIENCE = 300
+"""Seconds for a part to answer; one that dies is told at once, so that this is for a busy machine."""
 NEEDED_DISK = 2 * 1024**3
 AIRFLOW_PARTS = {
     "scheduler": [AIRFLOW, "scheduler", "--skip-serve-logs"],
@@ -104,7 +106,7 @@ def up(settings: Settings) -> None:
     def deploy_when_it_answers() -> None:
         processes.wait_until(
             "The embedded AWS", aws, settings.logs / "aws.log",
-            lambda: answers(f"{settings.aws_url}/_local/health"), 60,
+            lambda: answers(f"{settings.aws_url}/_local/health"), PATIENCE,
         )  # fmt: skip
         _deploy(settings)
 
