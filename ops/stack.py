@@ -21,7 +21,7 @@ from ops.settings import ROOT, OpsError, Settings
 PYTHON = sys.executable
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 PATIENCE = 300
-"""Seconds for a part to answer; one that dies is told at once, so that this is for a busy machine."""
+"""Seconds for a part to answer on a busy machine; one that dies is told at once."""
 NEEDED_DISK = 2 * 1024**3
 AIRFLOW_PARTS = {
     "scheduler": [AIRFLOW, "scheduler", "--skip-serve-logs"],
@@ -124,11 +124,11 @@ def up(settings: Settings) -> None:
         start_airflow("dag-processor", AIRFLOW_PARTS["dag-processor"])
         deployed.result()
     # A night that is due begins at once: what it runs on must be there before the scheduler is.
-    for name in AIRFLOW_PARTS.keys() - {"dag-processor"}:
+    for name in ("scheduler", "triggerer"):
         start_airflow(name, AIRFLOW_PARTS[name])
     processes.wait_until(
         "Airflow", api, settings.logs / "api-server.log",
-        lambda: answers(f"{settings.airflow_url}/api/v2/version"), 300,
+        lambda: answers(f"{settings.airflow_url}/api/v2/version"), PATIENCE,
     )  # fmt: skip
     _make_pools(settings)
     say(
