@@ -65,6 +65,7 @@ test-nights: setup ## nights at once, cleared, backfilled and reprocessed, under
 	@$(VENV)/bin/pytest -q -m slow tests/e2e
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 (two minutes each)
+	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q tests/crashes
 	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)"
 
 lint: setup ## formatter, linter, types and template, in check mode

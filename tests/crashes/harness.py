@@ -91,7 +91,7 @@ class Harness:
                 raise OpsError(f"the undisturbed night of {day}: {'; '.join(problems)}")
             if day == FIRST:
                 stack.stop(self.settings)
-                shutil.copytree(self.settings.state, self.prepared)
+                shutil.copytree(self.settings.state, self.prepared, symlinks=True)
                 stack.up(self.settings)
             if day == DISTURBED:
                 for one in self._tasks(run_id):
@@ -119,14 +119,14 @@ class Harness:
         if not self._sound or not stack.is_up(self.settings):
             stack.stop(self.settings)
             shutil.rmtree(self.settings.state)
-            shutil.copytree(self.prepared, self.settings.state)
+            shutil.copytree(self.prepared, self.settings.state, symlinks=True)
         else:
             aws = processes.running(self.settings.state)["aws"]
             os.kill(aws, signal.SIGTERM)
             while processes.is_alive(aws):
                 time.sleep(0.1)
             shutil.rmtree(self.settings.state / "aws")
-            shutil.copytree(self.prepared / "aws", self.settings.state / "aws")
+            shutil.copytree(self.prepared / "aws", self.settings.state / "aws", symlinks=True)
         stack.up(self.settings)
 
     def _disturbed_night(self, result: Result) -> None:
