@@ -254,7 +254,8 @@ def lambda_lines(prices: Prices, reports: Sequence[str], events: int) -> list[Li
     """The function's invocations, by the REPORT lines of its log.
 
     Args:
-        reports: the lines of the invocations since the run began.
+        reports: the lines of the invocations since the run began; runs side by side count each
+            other's, for a line does not say who called.
         events: invocations before that, by events of delivered files. They are taken to have been
             as long as those in `reports` on the average, which makes the lines estimates.
     """
@@ -262,7 +263,7 @@ def lambda_lines(prices: Prices, reports: Sequence[str], events: int) -> list[Li
     ours = sum((Decimal(ms) / 1000 * mb / 1024 for ms, mb in billed), Decimal(0))
     each = ours / len(billed) if billed else Decimal(0)
     requests, gb_seconds = len(billed) + events, ours + each * events
-    said = f"{len(billed)} in this run, {events} by events before it"
+    said = f"{len(billed)} since the run began, {events} by events before it"
     return [
         Line(
             "Lambda requests",
@@ -433,7 +434,7 @@ def base_capacity() -> int:
 
 
 def lambda_reports(function: str, since: datetime) -> list[str]:
-    """The REPORT lines that a function's invocations have written since then."""
+    """The REPORT lines that a function's invocations have written since then, other runs' too."""
     conn = AwsBaseHook(client_type="logs").conn
     pages = conn.get_paginator("filter_log_events").paginate(
         logGroupName=f"/aws/lambda/{function}",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,21 +69,24 @@ def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any]) -> str:
     missing = [key for key in keys if not hook.check_for_key(key, bucket)]
     if not missing:
         return f"{name}: the delivery of {day} has arrived; nothing is late"
-    minutes = settings().delivery_deadline.total_seconds() / 60
     SnsHook().publish_to_target(
         target_arn=settings().topic("alarms"),
         subject=f"ALARM {dag_run['dag_id']}: delivery of {day} is late"[:99],
         message=(
-            f"{name}: {minutes:.0f} minutes after the run was queued, the delivery of {day} is not"
-            " complete. Not there:\n"
+            f"{name}: {_spoken(settings().delivery_deadline)} after the run was queued, the"
+            f" delivery of {day} is not complete. Not there:\n"
             + "\n".join(f"s3://{bucket}/{key}" for key in missing)
-            + "\n\nThe night goes on waiting, for"
-            f" {settings().delivery_patience.total_seconds() / 60:.0f} minutes in all; it needs"
-            " nothing from you once the files are delivered.\n"
+            + f"\n\nThe night goes on waiting, for {_spoken(settings().delivery_patience)} in all;"
+            " it needs nothing from you once the files are delivered.\n"
             "What to do is in docs/runbook.md, under: delivery is late."
         ),
     )
     return f"{name}: called about {', '.join(missing)}"
+
+
+def _spoken(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
+    return f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
 
 
 def _moment(text: Any) -> datetime | None:

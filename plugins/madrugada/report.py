@@ -8,6 +8,7 @@ lines for people.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ from madrugada.reconciliation import (
     redshift_answer,
 )
 from madrugada.settings import settings
+
+log = logging.getLogger(__name__)
 
 COUNTS = ("delivered", "kept", "superseded", "inserted", "updated", "restored")
 MESSAGES = 1
@@ -150,7 +153,8 @@ def reconcile_night(
         replace=True,
     )
     where = f"Whole report: s3://{settings().bucket('gold')}/{key}"
-    print(tables_text(report, figures) + "\n" + where)
+    for line in [*tables_text(report, figures).splitlines(), where]:
+        log.info(line)
     if wrong:
         raise AirflowFailException(
             "The figures differ, the night is not reconciled. " + " | ".join(wrong) + f" | {where}"

@@ -324,10 +324,11 @@ def test_the_log_has_tables_of_figures_tasks_and_cost(
     buckets: Any,
     told: Any,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", logger="madrugada.report")
     reconcile(monkeypatch)
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    lines = [" ".join(line.split()) for line in caplog.messages]
     for line in (
         "sales_data 12 10 1 2 7 2 - 30 3000 1.5 price_required 2",
         "produtos 10 10 0 0 10 0 1 10 1000 0.5"
