@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,9 +119,14 @@ def _started(state: Path) -> list[tuple[int, int, str]]:
     return [(int(pid), int(started), name) for pid, started, name in lines]
 
 
-def stop(state: Path, patience: float = 10.0) -> int:
-    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were."""
-    return _end(state, patience, frozenset())
+def stop(state: Path, patience: float = 10.0, without_heirs: Collection[str] = ()) -> int:
+    """End the stack's processes: SIGTERM, then SIGKILL to what is left. How many there were.
+
+    Args:
+        patience: seconds from the one signal to the other.
+        without_heirs: names of parts whose descendants get SIGKILL at once.
+    """
+    return _end(state, patience, frozenset(), without_heirs)
 
 
 def clear_away(state: Path, keep: Set[int]) -> int:
@@ -133,7 +138,9 @@ def clear_away(state: Path, keep: Set[int]) -> int:
     return _end(state, None, keep)
 
 
-def _end(state: Path, patience: float | None, keep: Set[int]) -> int:
+def _end(
+    state: Path, patience: float | None, keep: Set[int], without_heirs: Collection[str] = ()
+) -> int:
     def theirs() -> set[int]:
         return of_stack(state) - of_leaders(keep)
 
@@ -141,7 +148,10 @@ def _end(state: Path, patience: float | None, keep: Set[int]) -> int:
     # Whose parent has ended is no descendant any more, so those seen once stay in sight.
     seen = {pid: started for pid in first if (started := _start_of(pid))}
     if patience is not None:
-        _signal(first, signal.SIGTERM)
+        leaders = {pid for name, pid in running(state).items() if name in without_heirs}
+        heirs = (of_leaders(leaders) - leaders) & first
+        _signal(first - heirs, signal.SIGTERM)
+        _signal(heirs, signal.SIGKILL)
     deadline = time.monotonic() + (patience or 0)
     while left := theirs() | {p for p, began in seen.items() if _start_of(p) == began}:
         if time.monotonic() > deadline:

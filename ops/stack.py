@@ -247,7 +247,9 @@ def _make_pools(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> None:
-    count = processes.stop(settings.state)
+    # Airflow's workers pay no heed to SIGTERM, the scheduler waits for them, and a task that gets
+    # it has failed for good; one that vanishes is tried again when the stack is up again.
+    count = processes.stop(settings.state, without_heirs={"scheduler"})
     say(f"Stopped {count} processes." if count else "Nothing was running.")
 
 

@@ -70,6 +70,27 @@ def test_children_end_too_also_those_that_left_the_session(state: Path) -> None:
     assert not processes.is_alive(child)
 
 
+def test_heirs_that_pay_no_heed_do_not_keep_the_one_that_waits_for_them(state: Path) -> None:
+    """As Airflow's scheduler waits for its workers: it ends by itself, not by SIGKILL."""
+    ready, ended = state / "ready", state / "ended"
+    child = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    script = (
+        "import pathlib, signal, subprocess, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "child.wait()\n"
+        f"pathlib.Path({str(ended)!r}).touch()\n"
+    )
+    parent = processes.start("scheduler", [sys.executable, "-c", script], state, {})
+    eventually(ready.exists)
+    assert processes.stop(state, patience=30, without_heirs={"scheduler"}) == 2
+    assert not processes.is_alive(parent)
+    assert ended.exists()
+
+
 def test_an_orphan_of_a_started_process_ends_too(state: Path) -> None:
     """Its parent is gone, and its environment says nothing: its session tells."""
     made = state / "orphan"
