@@ -100,6 +100,9 @@ class Settings:
                 "MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60"
             ),
             "MADRUGADA_TURN_POKE_SECONDS": "2",
+            # An AWS that is away for a minute, or throttles, costs a call's patience and no retry.
+            "AWS_RETRY_MODE": "standard",
+            "AWS_MAX_ATTEMPTS": "8",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
