@@ -130,7 +130,7 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
     if last < first:
         raise OpsError(f"END={last} is before START={first}.")
     wait_for_dag(airflow, dag_id)
-    body = {
+    body: dict[str, Any] = {
         "dag_id": dag_id,
         "from_date": datetime(first.year, first.month, first.day, tzinfo=ZONE).isoformat(),
         "to_date": (
@@ -141,7 +141,7 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
         "run_backwards": False,
         "dag_run_conf": {},
     }
-    made = airflow.post("/backfills", body)
+    made = _create_backfill(airflow, body)
     seen: set[str] = set()
     while True:
         over = airflow.get(f"/backfills/{made['id']}")["completed_at"]
@@ -158,6 +158,26 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
     good = bool(runs) and all(run["state"] == "success" for run in runs)
     print(f"{len(runs)} nights: {'all succeeded' if good else 'NOT all succeeded'}")
     return good
+
+
+def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 120) -> Any:
+    """Airflow makes a range's runs in one go, and on SQLite gives up when another run is writing.
+
+    It takes back what it had made and says so; a rest of that, if any, is a backfill that runs.
+    """
+    deadline = time.monotonic() + seconds
+    locked = False
+    while True:
+        try:
+            return airflow.post("/backfills", body)
+        except OpsError as error:
+            said = str(error)
+            locked |= "Database is locked" in said
+            if not locked or time.monotonic() > deadline:
+                raise
+            if "Database is locked" not in said and "Another backfill is running" not in said:
+                raise
+        time.sleep(1)
 
 
 def _backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dict[str, Any]]:
