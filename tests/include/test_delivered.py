@@ -248,6 +248,12 @@ CHANGED = [
             "such as '1980-01-01'"
         ],
     ),
+    # One value that is wrong is all that dt_nasc has, and no reason to stop.
+    (
+        "clientes",
+        ["id;nome;sexo;dt_nasc", *(f"x{n};Ana;F;" for n in range(5)), "6;Ana;F;1980-01-01"],
+        ["column id no longer looks like int: 5 of 6 values do not parse, such as 'x0'"],
+    ),
     # Two at once: rows are counted for the first rule that they break.
     (
         "vendas",
