@@ -33,7 +33,6 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.amazon.aws.operators.athena import AthenaOperator
-from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
 from airflow.providers.amazon.aws.operators.redshift_data import RedshiftDataOperator
 from airflow.providers.amazon.aws.operators.sns import SnsPublishOperator
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
@@ -46,6 +45,7 @@ from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
+from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
 from madrugada.settings import settings
@@ -148,7 +148,7 @@ with DAG(
         pool=defaults.TURN_POOL,
     )
 
-    build_silver = GlueJobOperator(
+    build_silver = ReattachingGlueJobOperator(
         task_id="build_silver",
         job_name=AWS.bronze_to_silver_job,
         script_args={
@@ -156,6 +156,7 @@ with DAG(
             "--sources": night["sources"],
             RUN_ARGUMENT: "{{ run_id }}",
         },
+        run_argument=RUN_ARGUMENT,
         stop_job_run_on_kill=True,
         verbose=True,
         pool=defaults.GLUE_POOL,
@@ -175,7 +176,7 @@ with DAG(
         version=build_silver.output,
     )
 
-    build_gold = GlueJobOperator(
+    build_gold = ReattachingGlueJobOperator(
         task_id="build_gold",
         job_name=AWS.sales_silver_to_gold_job,
         # Gold is always built whole, from whatever silver has of every source.
@@ -184,6 +185,7 @@ with DAG(
             "--sources": ",".join(DATASETS),
             RUN_ARGUMENT: "{{ run_id }}",
         },
+        run_argument=RUN_ARGUMENT,
         stop_job_run_on_kill=True,
         verbose=True,
         pool=defaults.GLUE_POOL,

@@ -121,6 +121,7 @@ def test_own_operators_only_where_the_provider_has_none(dag: Any) -> None:
     assert own <= {
         "AthenaAuditOperator",
         "CheckDeliveryOperator",
+        "ReattachingGlueJobOperator",
         "PublishTablesOperator",
         "TakeTurnSensor",
         "PassTurnOperator",
