@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, DeadlineReference, Param
+from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.deadline import DeadlineReference
 from pytest_socket import disable_socket, enable_socket
 
 from madrugada.deadline import delivery_deadline, late_delivery
@@ -98,7 +99,7 @@ def make_run(database: None) -> Any:
 
     def make(
         kind: str, logical_date: datetime | None = None, **conf: Any
-    ) -> tuple[datetime, datetime]:
+    ) -> tuple[datetime, datetime | None]:
         with create_session() as session:
             session.execute(delete(Deadline))
             session.execute(delete(DagRun))
