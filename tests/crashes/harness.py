@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from include.sample_data.generate import generate
 from ops import processes, stack
 from ops.airflow_api import Airflow
@@ -35,10 +37,11 @@ PATIENCE = 1500.0
 
 @dataclass
 class Result:
-    """What became of one seed."""
+    """What became of one night; `met` says what it met with."""
 
-    crash: Crash
-    killed: str = ""
+    name: str
+    crash: Crash | None = None
+    met: str = ""
     problems: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
@@ -49,7 +52,7 @@ class Result:
         retried = f"; tried again: {', '.join(self.retried)}" if self.retried else ""
         cleared = f"; CLEARED BY HAND: {'; '.join(self.cleared)}" if self.cleared else ""
         lines = [
-            f"seed {self.crash.seed:>4}  {verdict}  killed {self.killed or 'nothing'}"
+            f"{self.name}  {verdict}  {self.met or 'met nothing'}"
             f"{retried}{cleared}; night {self.seconds:.0f} s",
             *(f"             {problem}" for problem in self.problems),
         ]
@@ -100,7 +103,7 @@ class Harness:
 
     def run(self, seed: int, and_next: bool = True) -> Result:
         """One seed, from the prepared state to the night after the crash, and the next one."""
-        result = Result(Crash.of(seed, list(self.usual)))
+        result = Result(f"seed {seed:>4}", Crash.of(seed, list(self.usual)))
         try:
             self._reset()
             self._disturbed_night(result)
@@ -132,22 +135,60 @@ class Harness:
     def _disturbed_night(self, result: Result) -> None:
         run_id = self._trigger(DISTURBED)
         began = time.monotonic()
+        assert result.crash is not None
         killed = strike(self.settings, run_id, result.crash, self.usual)
         if killed is None:
             result.problems.append("the night ended before anything was killed")
         else:
-            result.killed = killed
-            print(f"seed {result.crash.seed:>4}          killed {killed}", flush=True)
+            result.met = f"killed {killed}"
+            print(f"{result.name}          {result.met}", flush=True)
         if result.crash.kind in RESTARTED:
             time.sleep(NOTICED)
             stack.up(self.settings)
         self._look(result)
+        self._end(result, run_id)
+        result.seconds = time.monotonic() - began
+
+    def run_with_faults(self, seed: int, rate: float, and_next: bool = False) -> Result:
+        """The second night with a share of all requests throttled, failed or unanswered."""
+        result = Result(f"faults {seed}")
+        try:
+            self._reset()
+            self._faults("PUT", {"seed": seed, "rate": rate})
+            began = time.monotonic()
+            run_id = self._trigger(DISTURBED)
+            self._end(result, run_id, lambda: self._count_faults(result))
+            result.seconds = time.monotonic() - began
+            if and_next:
+                self._next_night(result)
+        except OpsError as error:
+            result.problems.append(str(error))
+        finally:
+            self._faults("DELETE")
+        self._sound = not result.problems
+        return result
+
+    def _count_faults(self, result: Result) -> None:
+        """How many there were; none from here on, or the tables could not be read at ease."""
+        met = self._faults("GET")
+        self._faults("DELETE")
+        count = sum(met["injected"].values())
+        result.met = f"met {count} faults in {met['requests']} requests"
+        if not count:
+            result.problems.append("no request met a fault")
+
+    def _faults(self, method: str, plan: dict[str, Any] | None = None) -> Any:
+        url = f"{self.settings.aws_url}/_local/faults"
+        return httpx.request(method, url, json=plan, timeout=60, trust_env=False).json()
+
+    def _end(self, result: Result, run_id: str, ended: Callable[[], None] = lambda: None) -> None:
+        """Wait for the run's end, clear it once when it failed, and look at what it left."""
         if self._wait(run_id) == "failed":
             result.cleared = self._failed(run_id)
             self._clear(run_id)
             if self._wait(run_id) == "failed":
                 result.problems.append(f"failed again after clearing: {self._failed(run_id)}")
-        result.seconds = time.monotonic() - began
+        ended()
         result.retried = sorted(
             {one["task_id"] for one in self._tasks(run_id) if one["try_number"] > 1}
         )
