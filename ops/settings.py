@@ -127,6 +127,8 @@ class Settings:
             # What vanished is missed within a minute, not within five (`make test-crashes`).
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+            # One API server for all tasks, and its first answer on a busy machine is a slow one.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
             "AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "airflow"),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
