@@ -38,7 +38,12 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 SHARING = ("tests/e2e/", "tests/include/")
 """Folders whose files share a fixture of the whole session that takes long to make."""
 
-LONGEST_FIRST = ("tests/e2e/", "tests/local_aws/test_glue_jobs.py", "tests/include/")
+FIRST_NIGHT = "tests/e2e/test_sales_nightly.py"
+"""Has figures of its own delivery; the other files there deliver newer ones on the same stack."""
+
+LONGEST_FIRST = (
+    FIRST_NIGHT, "tests/e2e/", "tests/local_aws/test_glue_jobs.py", "tests/include/"
+)  # fmt: skip
 
 
 class WholeFiles(LoadScopeScheduling):
@@ -59,7 +64,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> WholeFile
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not hasattr(config, "workerinput"):
-        return  # one process: the quick ones first, as they come
+        # One process: the quick ones first, as they come.
+        items.sort(
+            key=lambda item: (
+                item.nodeid.startswith("tests/e2e/"),
+                not item.nodeid.startswith(FIRST_NIGHT),
+            )
+        )
+        return
 
     def place(item: pytest.Item) -> int:
         for number, beginning in enumerate(LONGEST_FIRST):

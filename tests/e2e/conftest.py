@@ -98,6 +98,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "MADRUGADA_STATE": str(state),
         "PORT": str(airflow_port),
         "AWS_PORT": str(aws_port),
+        # A night without its delivery gives up when the sensor looks a second time.
+        "MADRUGADA_DELIVERY_PATIENCE_SECONDS": "30",
     }
     settings = Settings(
         state=state, airflow_port=airflow_port, aws_port=aws_port, prefix="madrugada-local"
