@@ -20,7 +20,7 @@ VERSION ?=
 SEEDS ?= 50
 FIRST ?= 1
 
-.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-nights test-crashes bench
+.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -63,6 +63,9 @@ test: setup ## all tests
 
 test-nights: setup ## nights at once, cleared, backfilled and reprocessed, under the scheduler (minutes)
 	@$(VENV)/bin/pytest -q -m slow tests/e2e
+
+test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
+	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -rP --show-capture=stdout
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 (two minutes each)
 	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q tests/crashes

@@ -23,6 +23,7 @@ from madrugada_spark.contract import Column, Dataset, Rule
 EMPTY_ROW = "empty_row"
 MALFORMED_ROW = "malformed_row"
 DUPLICATE_KEY = "duplicate_key"
+BADLY_QUOTED = "a quoted field does not end in its line, or something stands beside its quotes"
 MOST_FIELDS = 2000
 SHOWN = 100
 # So few values that are not of their type are mistakes in rows, whatever their share.
@@ -111,7 +112,8 @@ def checked_rows(
         LINE,
         RAW,
         f"trim(replace({RAW}, {delimiter})) = '' as _empty",
-        "_fields is null or _fields.corrupt is not null as _malformed",
+        "_fields is null or _fields.corrupt is not null or "
+        f"{_badly_quoted(dataset.delimiter)} as _malformed",
         *(
             f"{_text(places.get(str(column.header)), column)} as {_text_of(column)}"
             for column in dataset.columns
@@ -159,7 +161,8 @@ def rejected(rows: DataFrame, dataset: Dataset, header: Sequence[str] | None = N
     fields = f"expected {width} fields separated by {dataset.delimiter!r}, found "
     reasons = {
         EMPTY_ROW: "'the line holds separators alone'",
-        MALFORMED_ROW: f"concat({_literal(fields)}, {found})",
+        MALFORMED_ROW: f"if({_badly_quoted(dataset.delimiter)}, {_literal(BADLY_QUOTED)}, "
+        f"concat({_literal(fields)}, {found}))",
     }
     columns = {}
     for rule in dataset.rules:
@@ -291,6 +294,17 @@ def _text(field: str | None, column: Column) -> str:
     return f"nullif(trim({field}), '')"
 
 
+def _badly_quoted(delimiter: str) -> str:
+    """When a line's quotes do not pair: the parser would take half a field for the whole of it.
+
+    No repetition gives back what it took, so that a long field takes no stack.
+    """
+    sign = re.escape(delimiter)
+    field = f'(?:[^"{sign}][^{sign}]*+|"[^"]*+(?:""[^"]*+)*+")?+'
+    shape = f"^{field}(?:{sign}{field})*+\\z"
+    return f"(instr({RAW}, '\"') > 0 and not {RAW} rlike {_literal(shape)})"
+
+
 def _typed(column: Column) -> str:
     """The value, null where the text is not exactly of the contract's type."""
     kind, text = column.type, _text_of(column)
@@ -300,8 +314,10 @@ def _typed(column: Column) -> str:
         true, false = _literal(str(column.true_value)), _literal(str(column.false_value))
         return f"case {text} when {true} then true when {false} then false end"
     if kind in ("int", "bigint"):
-        # What the cast takes is an optional sign, digits, and decimals, which it would cut off.
-        return f"if(instr({text}, '.') = 0, cast({text} as {kind}), null)"
+        # The cast takes an optional sign and digits, decimals, which it would cut off, and
+        # control characters around them, which are none of the characters from + to 9.
+        ends = f"{text} >= '+' and {text} < ':' and substring({text}, -1) between '0' and '9'"
+        return f"if(instr({text}, '.') = 0 and {ends}, cast({text} as {kind}), null)"
     if kind == "date" and str(column.format) in _FIXED_DATES:
         return _fixed_date(text, str(column.format))
     if kind.startswith("decimal"):
@@ -315,7 +331,7 @@ def _typed(column: Column) -> str:
         value = f"to_date({text}, '{pattern}')"
     else:
         raise AssertionError(f"no rule to type {kind}")
-    return f"if({text} rlike '^{shape}$', {value}, null)"
+    return f"if({text} rlike '^{shape}\\\\z', {value}, null)"
 
 
 def _fixed_date(text: str, pattern: str) -> str:

@@ -53,6 +53,7 @@ logger.setLevel(logging.INFO)
 CHUNK = 1 << 20
 LONGEST_HEADER = 1 << 16  # bytes
 MOST_COLUMNS = 1000
+LONGEST_SHOWN = 200
 SEPARATORS = ";,\t|"
 BOM = "\ufeff"
 # One CopyObject takes up to 5 GiB; only above that is the copy made in parts.
@@ -255,7 +256,7 @@ class Ingest:
             logger.warning(
                 "%s has new columns, which are kept aside in rescued_data: %s",
                 where,
-                ", ".join(entry["new_columns"]),
+                _shown(", ".join(entry["new_columns"])),
             )
         if entry["missing_columns"]:
             logger.warning(
@@ -407,7 +408,7 @@ def header_columns(line: str, dataset: dict[str, Any], where: str) -> list[str]:
     delimiter = dataset["delimiter"]
     wanted = [column["header"] for column in dataset["columns"]]
     found = _fields(line, delimiter)
-    shown = line if len(line) <= 200 else f"{line[:200]}…"
+    shown = _shown(line)
     compared = f"expected {delimiter.join(wanted)}, found {shown or 'none'}"
     if len(line.encode()) > LONGEST_HEADER or len(found) > MOST_COLUMNS:
         raise RejectedFile(
@@ -426,8 +427,8 @@ def header_columns(line: str, dataset: dict[str, Any], where: str) -> list[str]:
     twice = sorted({name for name in found if name and found.count(name) > 1})
     if twice:
         raise RejectedFile(
-            f"{where} has a column twice in its header, {', '.join(twice)}, so that nobody can "
-            f"tell which counts: {compared}"
+            f"{where} has a column twice in its header, {_shown(', '.join(twice))}, so that "
+            f"nobody can tell which counts: {compared}"
         )
     if "" in found:
         raise RejectedFile(
@@ -451,6 +452,12 @@ def _required_headers(dataset: dict[str, Any]) -> set[str]:
         for rule in dataset["rules"]
         if rule["kind"] == "required" and rule["severity"] == "error"
     }
+
+
+def _shown(text: str) -> str:
+    """The beginning of a file's own text for a message; what cannot be printed is escaped."""
+    start = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in start)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
