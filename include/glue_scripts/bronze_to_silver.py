@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 
 from madrugada_spark.catalog import (
     BASE_VERSION,
+    DELIVERIES,
     DELIVERY_DATE,
     VERSION,
     Catalog,
@@ -48,7 +49,13 @@ from madrugada_spark.delivered import (
 from madrugada_spark.merge import INGEST_DATE, merged, with_reference_warnings
 from madrugada_spark.printed import counted, print_table
 from madrugada_spark.session import output_files, size_for, spark_session
-from madrugada_spark.storage import DeliveredFile, Storage, files_and_bytes, write_parquet
+from madrugada_spark.storage import (
+    DeliveredFile,
+    Storage,
+    files_and_bytes,
+    read_version,
+    write_parquet,
+)
 
 OPTIONS = (
     "contracts_uri",
@@ -116,6 +123,7 @@ class SilverRun:
         self.files: dict[str, DeliveredFile] = {}
         self.published: dict[str, Published | None] = {}
         self.rows: dict[str, DataFrame] = {}
+        self.taken_in: dict[str, list[str]] = {}
 
     def run(self) -> dict[str, Any]:
         started = time.time()
@@ -136,9 +144,7 @@ class SilverRun:
         )
         size_for(self.spark, size)
         for dataset in self.datasets:
-            file = self.files[dataset.name]
-            lines = numbered_lines(self.spark, file.uri, file.bytes)
-            self.rows[dataset.name] = checked_rows(lines, dataset, file.header)
+            self.rows[dataset.name] = self._checked(self.files[dataset.name], dataset)
         reports = self._write_all()
         report = {
             "version": self.options.version,
@@ -166,7 +172,7 @@ class SilverRun:
         """
         with ThreadPoolExecutor(max_workers=len(self.datasets) + 1) as pool:
             before = pool.submit(self._count_published)
-            tables: dict[str, Future[float]] = {}
+            tables: dict[str, Future[tuple[float, int]]] = {}
             for dataset in self.datasets:
                 # A table is written after those it refers to, and looks its references up there.
                 waits = [
@@ -174,17 +180,15 @@ class SilverRun:
                     for rule in dataset.references
                     if rule.parameters["dataset"] in tables
                 ]
-                tables[dataset.name] = pool.submit(self._write_table, dataset, waits)
-            seconds = {name: future.result() for name, future in tables.items()}
+                tables[dataset.name] = pool.submit(self._write_table, dataset, waits, before)
+            took = {name: future.result() for name, future in tables.items()}
         written = self._count_written()
-        reports = {
-            dataset.name: self._report_on(
-                dataset, written[dataset.name], before.result()[dataset.name]
-            )
-            for dataset in self.datasets
-        }
-        for name, report in reports.items():
-            report["seconds"] = seconds[name]
+        reports = {}
+        for dataset in self.datasets:
+            name = dataset.name
+            seconds, restored = took[name]
+            figures = self._report_on(dataset, written[name], before.result()[name], restored)
+            reports[name] = {**figures, "seconds": seconds}
         self._write_quarantine(reports)
         return reports
 
@@ -193,6 +197,7 @@ class SilverRun:
         dataset: Dataset,
         written: dict[tuple[bool, str | None], int],
         before: dict[date, int],
+        restored: int,
     ) -> dict[str, Any]:
         """One dataset's figures, from what is in the table now and what was in it before."""
         name = dataset.name
@@ -201,7 +206,7 @@ class SilverRun:
         newer = any(day > self.day for day in others)
         new_rows = sum(n for (is_new, _), n in written.items() if is_new)
         rows = sum(written.values())
-        updated = sum(others.values()) - (rows - new_rows)
+        updated = sum(others.values()) - (rows - new_rows - restored)
         warned: Counter[str] = Counter()
         for (is_new, warnings), n in written.items():
             for rule in warnings.split(";") if is_new and warnings else ():
@@ -218,10 +223,10 @@ class SilverRun:
             "warned": dict(sorted(warned.items())),
             "inserted": new_rows - updated,
             "updated": updated,
+            "restored": restored,
             "rows": rows,
             "files": files,
             "bytes": size,
-            "seconds": 0.0,
             "location": self.location(name),
             "base_version": base.version if base is not None else "",
         }
@@ -273,7 +278,17 @@ class SilverRun:
     def _as_quarantine(self, rows: DataFrame, dataset: Dataset) -> DataFrame:
         return as_quarantine(rows, dataset.name, self.day, self.files[dataset.name].file_name)
 
-    def _write_table(self, dataset: Dataset, waits: list[Future[float]]) -> float:
+    def _checked(self, file: DeliveredFile, dataset: Dataset) -> DataFrame:
+        lines = numbered_lines(self.spark, file.uri, file.bytes)
+        return checked_rows(lines, dataset, file.header)
+
+    def _write_table(
+        self,
+        dataset: Dataset,
+        waits: list[Future[tuple[float, int]]],
+        before: Future[dict[str, dict[date, int]]],
+    ) -> tuple[float, int]:
+        """Writes one table; gives the seconds, and how many rows came back to it."""
         for future in waits:
             future.result()
         started = time.time()
@@ -284,16 +299,82 @@ class SilverRun:
         size = self.files[dataset.name].bytes
         if base is not None:
             size += 4 * files_and_bytes(self.spark, base.location)[1]
-        write_parquet(table, self.location(dataset.name), output_files(size))
-        return round(time.time() - started, 3)
+        write_parquet(
+            table,
+            self.location(dataset.name),
+            output_files(size),
+            months_of=dataset.partition_column,
+        )
+        restored = self._restore(dataset, before.result()[dataset.name])
+        return round(time.time() - started, 3), restored
+
+    def _restore(self, dataset: Dataset, before: dict[date, int]) -> int:
+        """Adds to the table just written what a corrected delivery gives back to older ones.
+
+        A key that this delivery had when it was last taken in, and has no more, is again what the
+        newest older delivery says of it. Older files are read only when there are such keys.
+
+        :param before: rows of the published table by ingest_date.
+        :returns: how many rows were added.
+        :raises JobError: when an older delivery is needed and cannot be read.
+        """
+        base = self.published[dataset.name]
+        today = self.options.delivery_date
+        # A table of an earlier release does not say what it was built from; its rows do.
+        there = set(base.deliveries if base is not None else ()) or {str(day) for day in before}
+        self.taken_in[dataset.name] = sorted(there | {today})
+        older = sorted((day for day in there if day < today), reverse=True)
+        if base is None or not older or self.day not in before:
+            return 0
+        keys = list(dataset.key)
+        had = base.read(self.spark).where(F.col(INGEST_DATE) == self.day).select(*keys)
+        lost = had.join(self._read(dataset.name).select(*keys), keys, "left_anti").persist()
+        all_lost = remaining = lost.count()
+        cached, found, size = [lost], [], 0
+        for day in older:
+            if not remaining:
+                break
+            file = self._older_file(dataset, day, remaining)
+            rows = accepted(self._checked(file, dataset)).join(lost, keys, "left_semi")
+            rows = merged(rows, None, dataset, date.fromisoformat(day)).persist()
+            cached.append(rows)
+            if still_there := rows.count():
+                found.append(rows)
+                size += file.bytes
+                remaining -= still_there
+                lost = lost.join(rows.select(*keys), keys, "left_anti").persist()
+                cached.append(lost)
+        if found:
+            table = reduce(DataFrame.unionByName, found)
+            write_parquet(
+                with_reference_warnings(table, dataset, self._targets(dataset)),
+                self.location(dataset.name),
+                output_files(size),
+                months_of=dataset.partition_column,
+                append=True,
+            )
+        for frame in cached:
+            frame.unpersist()
+        return all_lost - remaining
+
+    def _older_file(self, dataset: Dataset, day: str, lost: int) -> DeliveredFile:
+        try:
+            files = self.storage.delivery(
+                self.options.bronze_bucket, dataset.source, day, [dataset]
+            )
+        except JobError as error:
+            raise JobError(
+                f"{self.files[dataset.name].uri} lacks {lost} keys that it had before; what older "
+                f"deliveries say of them is wanted, and that of {day} cannot be read: {error}"
+            ) from error
+        return files[dataset.name]
 
     def _read(self, name: str) -> DataFrame:
         """This run's own table, from the files just written."""
         columns = (
             QUARANTINE_COLUMNS if name == QUARANTINE else self.contracts.datasets[name].glue_columns
         )
-        schema = ", ".join(f"`{column}` {kind}" for column, kind in columns)
-        return self.spark.read.schema(schema).parquet(self.location(name))
+        return read_version(self.spark, self.location(name), columns)
 
     def _targets(self, dataset: Dataset) -> dict[str, DataFrame]:
         targets = {}
@@ -380,6 +461,7 @@ class SilverRun:
         tables = [(d.name, d.glue_columns) for d in self.datasets]
         for name, columns in [*tables, (QUARANTINE, QUARANTINE_COLUMNS)]:
             base = self.published[name]
+            taken_in = {DELIVERIES: ",".join(self.taken_in[name])} if name in self.rows else {}
             self.catalog.register_candidate(
                 self.options.staging_database,
                 candidate_name("silver", name, self.options.version),
@@ -389,12 +471,23 @@ class SilverRun:
                     VERSION: self.options.version,
                     BASE_VERSION: base.version if base is not None else "",
                     DELIVERY_DATE: self.options.delivery_date,
+                    **taken_in,
                 },
             )
 
     def _print(self, report: dict[str, Any], uri: str) -> None:
         print_table(
-            ("dataset", "delivered", "kept", "quarantined", "warned", "new", "updated", "rows"),
+            (
+                "dataset",
+                "delivered",
+                "kept",
+                "quarantined",
+                "warned",
+                "new",
+                "updated",
+                "restored",
+                "rows",
+            ),
             [
                 (
                     name,
@@ -404,6 +497,7 @@ class SilverRun:
                     counted(r["warned"]),
                     r["inserted"],
                     r["updated"],
+                    r["restored"],
                     r["rows"],
                 )
                 for name, r in report["datasets"].items()

@@ -33,7 +33,7 @@ from madrugada_spark.catalog import (
 from madrugada_spark.contract import Dataset, JobError, read_contracts
 from madrugada_spark.printed import print_table
 from madrugada_spark.session import output_files, size_for, spark_session
-from madrugada_spark.storage import Storage, files_and_bytes, write_parquet
+from madrugada_spark.storage import Storage, files_and_bytes, read_version, write_parquet
 
 OPTIONS = (
     "contracts_uri",
@@ -292,7 +292,7 @@ class GoldRun:
         built = build()
         typed = built.select(*(F.col(c.name).cast(c.type).alias(c.name) for c in table.columns))
         location = self.location(table.name)
-        write_parquet(typed, location, output_files(size))
+        write_parquet(typed, location, output_files(size), months_of=table.partition_column)
         empty = [
             F.count(F.when(F.col(c.name).isNull(), F.lit(1))).alias(c.name)
             for c in table.columns
@@ -324,8 +324,7 @@ class GoldRun:
     def _read(self, table: str) -> DataFrame:
         """This run's own table, from the files just written."""
         columns = self.contracts.gold[table].glue_columns
-        schema = ", ".join(f"`{name}` {kind}" for name, kind in columns)
-        return self.spark.read.schema(schema).parquet(self.location(table))
+        return read_version(self.spark, self.location(table), columns)
 
     def _register(self, table: Dataset, base: Published | None) -> None:
         self.catalog.register_candidate(

@@ -11,12 +11,15 @@ from botocore.exceptions import ClientError
 from pyspark.sql import DataFrame, SparkSession
 
 from madrugada_spark.contract import JobError
+from madrugada_spark.storage import read_version
 
 VERSION = "madrugada.version"
 BASE_VERSION = "madrugada.base_version"
 DELIVERY_DATE = "madrugada.delivery_date"
+DELIVERIES = "madrugada.deliveries"
 KEY = "madrugada.key"
-"""Parameters of a table: which version it is, what it was built on, and its key columns."""
+"""Parameters of a table: which version it is, what it was built on, by which delivery, the dates of
+all deliveries that it was built from (comma list, oldest first), and its key columns."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class Published:
     location: str
     version: str
     columns: tuple[tuple[str, str], ...]
+    deliveries: tuple[str, ...] = ()
 
     def read(self, spark: SparkSession) -> DataFrame:
         """Its rows; the schema is the catalog's, so no file is opened to find it out."""
-        schema = ", ".join(f"`{name}` {kind}" for name, kind in self.columns)
-        return spark.read.schema(schema).parquet(self.location)
+        return read_version(spark, self.location, self.columns)
 
 
 class Catalog:
@@ -56,6 +59,9 @@ class Catalog:
             location=descriptor["Location"],
             version=answer.get("Parameters", {}).get(VERSION, ""),
             columns=tuple((c["Name"], c["Type"]) for c in descriptor["Columns"]),
+            deliveries=tuple(
+                day for day in answer.get("Parameters", {}).get(DELIVERIES, "").split(",") if day
+            ),
         )
 
     def register_candidate(
@@ -89,7 +95,7 @@ def table_input(
     parameters: dict[str, str],
     description: str = "",
 ) -> dict[str, Any]:
-    """Glue's TableInput for Parquet files directly under one location."""
+    """Glue's TableInput for the Parquet files under one location and in its subfolders."""
     package = "org.apache.hadoop.hive.ql.io.parquet"
     return {
         "Name": name,

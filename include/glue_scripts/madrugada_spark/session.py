@@ -23,6 +23,9 @@ SETTINGS = {
 }
 SMALL = 32 << 20
 BYTES_PER_SHUFFLE_PARTITION = 24 << 20
+# A month's rows are cut into files at this size. It counts rows as Spark hands them from task to
+# task; as Parquet they are about a third of it.
+BYTES_PER_PART_OF_A_MONTH = 320 << 20
 
 
 def spark_session(name: str, extra: Mapping[str, str] | None = None) -> SparkSession:
@@ -42,7 +45,16 @@ def size_for(spark: SparkSession, input_bytes: int) -> None:
     """
     small = input_bytes <= SMALL
     partitions = 1 if small else max(8, input_bytes // BYTES_PER_SHUFFLE_PARTITION)
-    spark.conf.set("spark.sql.adaptive.enabled", "false" if small else "true")
+    adaptive = "spark.sql.adaptive"
+    spark.conf.set(f"{adaptive}.enabled", "false" if small else "true")
+    spark.conf.set(f"{adaptive}.advisoryPartitionSizeInBytes", str(BYTES_PER_PART_OF_A_MONTH))
+    # Joins keep their partitions as they are cut here, and do not grow to that size.
+    spark.conf.set(f"{adaptive}.coalescePartitions.minPartitionNum", str(partitions))
+    spark.conf.set(f"{adaptive}.coalescePartitions.minPartitionSize", str(4 << 20))
+    # Listing a folder takes less than a Spark job, until there are very many.
+    spark.conf.set(
+        "spark.sql.sources.parallelPartitionDiscovery.threshold", "1000" if small else "32"
+    )
     spark.conf.set("spark.sql.codegen.wholeStage", "false" if small else "true")
     spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -136,18 +137,56 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.lstrip("/")
 
 
-def write_parquet(table: DataFrame, uri: str, files: int, *, append: bool = False) -> None:
-    """Writes Parquet files and nothing else: no `_SUCCESS`, which a COPY would stumble over."""
-    writer = table.coalesce(files).write.mode("append" if append else "errorifexists")
-    writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(uri)
+def write_parquet(
+    table: DataFrame,
+    uri: str,
+    files: int,
+    *,
+    months_of: str | None = None,
+    append: bool = False,
+) -> None:
+    """Writes Parquet files and nothing else: no `_SUCCESS`, which a COPY would stumble over.
+
+    :param files: about how many; with `months_of`, more than 1 means that months are written side
+        by side, and that big ones are cut (`size_for` says at which size).
+    :param months_of: a date column. Each of its months then gets a folder of its own,
+        `<column>_month=2026-01/`. The month is in no file: all columns still are.
+    """
+    spark, schema = table.sparkSession, table.schema
+    month = f"{months_of}_month"
+    if months_of is not None:
+        table = table.selectExpr("*", f"left(cast(`{months_of}` as string), 7) as `{month}`")
+    if months_of is not None and files > 1:
+        # Each month to one task, so that no month is in as many files as there are tasks.
+        table = table.hint("rebalance", month)
+    else:
+        table = table.coalesce(files)
+    writer = table.write.mode("append" if append else "errorifexists")
+    writer = writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    if months_of is None:
+        writer.parquet(uri)
+        return
+    writer.partitionBy(month).parquet(uri)
+    if not append and files_and_bytes(spark, uri)[0] == 0:
+        # No row, no month, no file: but there is no location in S3 without one.
+        write_parquet(spark.createDataFrame([], schema), uri, 1, append=True)
+
+
+def read_version(spark: SparkSession, uri: str, columns: Iterable[tuple[str, str]]) -> DataFrame:
+    """What `write_parquet` wrote, by the columns (name, type) that it has: folders add none."""
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns)
+    return spark.read.schema(schema).option("recursiveFileLookup", "true").parquet(uri)
 
 
 def files_and_bytes(spark: SparkSession, uri: str) -> tuple[int, int]:
-    """How many files are under a location, and their size."""
+    """How many files are under a location, and their size; none where there is no such folder."""
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(uri)
     context: Any = spark._jsparkSession
-    summary = path.getFileSystem(context.sessionState().newHadoopConf()).getContentSummary(path)
+    system = path.getFileSystem(context.sessionState().newHadoopConf())
+    if not system.exists(path):
+        return 0, 0
+    summary = system.getContentSummary(path)
     return summary.getFileCount(), summary.getLength()
 
 
