@@ -18,6 +18,8 @@ SETTINGS = {
     "spark.sql.sources.fileCompressionFactor": "4.0",
     "spark.sql.autoBroadcastJoinThreshold": str(8 << 20),
     "spark.sql.parquet.mergeSchema": "false",
+    # Keys are nearly unique: to drop rows before they are handed on would sort all of them twice.
+    "spark.sql.optimizer.windowGroupLimitThreshold": "-1",
     # A run compiles over 200 small classes; in a JVM that is kept warm the next run finds them.
     "spark.sql.codegen.cache.maxEntries": "2000",
 }

@@ -158,7 +158,9 @@ def write_parquet(
         table = table.selectExpr("*", f"left(cast(`{months_of}` as string), 7) as `{month}`")
     if months_of is not None and files > 1:
         # Each month to one task, so that no month is in as many files as there are tasks.
-        table = table.hint("rebalance", month)
+        # In SQL, where a hint takes a column; `DataFrame.hint` takes none in PySpark 3.5.
+        by_month = f"select /*+ rebalance(`{month}`) */ * from {{table}}"  # noqa: S608
+        table = spark.sql(by_month, table=table)
     else:
         table = table.coalesce(files)
     writer = table.write.mode("append" if append else "errorifexists")
