@@ -40,14 +40,14 @@ with DAG(
     params={
         "first_date": Param(
             None,
-            type="string",
+            type=["null", "string"],
             format="date",
             title="First delivery date",
             description="The first night to run again.",
         ),
         "last_date": Param(
             None,
-            type="string",
+            type=["null", "string"],
             format="date",
             title="Last delivery date",
             description="The last one, included. Dates without a delivery are left out.",

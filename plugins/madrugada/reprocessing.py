@@ -34,6 +34,8 @@ def plan_reprocessing(
     Raises:
         AirflowFailException: no dates, too many, or none with a delivery; nothing was triggered.
     """
+    if not params["first_date"] or not params["last_date"]:
+        raise AirflowFailException("Say the first and the last delivery date in the form.")
     days = _days(str(params["first_date"]), str(params["last_date"]))
     delivered = {source: _manifests(source, days[0], days[-1]) for source in sources}
     nights, lines = [], []

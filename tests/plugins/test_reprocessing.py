@@ -72,3 +72,9 @@ def test_a_range_without_deliveries_is_no_success(bronze: None) -> None:
 def test_dates_the_wrong_way_round_are_refused(bronze: None) -> None:
     with pytest.raises(AirflowFailException, match="expected the first date before the last"):
         plan("2026-01-06", "2026-01-05")
+
+
+def test_a_form_without_dates_is_refused(bronze: None) -> None:
+    form = {"first_date": "2026-01-05", "last_date": None, "only_say": False}
+    with pytest.raises(AirflowFailException, match="first and the last delivery date"):
+        plan_reprocessing(form, SOURCES, "manual__1")
