@@ -19,6 +19,7 @@ LAYER ?=
 VERSION ?=
 SEEDS ?= 50
 FIRST ?= 1
+KILLS ?= 1
 
 .PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-nights test-crashes test-fuzz bench
 
@@ -67,9 +68,9 @@ test-nights: setup ## nights at once, cleared, backfilled and reprocessed, under
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -rP --show-capture=stdout
 
-test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 (two minutes each)
+test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 KILLS=1 (two minutes each)
 	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q tests/crashes
-	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)"
+	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)" --kills "$(KILLS)"
 
 lint: setup ## formatter, linter, types and template, in check mode
 	@$(VENV)/bin/ruff format --check .

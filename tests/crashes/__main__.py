@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crashes", description=__doc__)
     parser.add_argument("--seeds", type=int, default=50, help="how many (50)")
     parser.add_argument("--first", type=int, default=1, help="the first seed (1)")
+    parser.add_argument("--kills", type=int, default=1, help="how many in each night (1)")
     parser.add_argument(
         "--fault-nights", type=int, default=3, help="how many nights with faults in requests (3)"
     )
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             harness.prepare()
             results = []
             for seed in seeds:
-                results.append(harness.run(seed))
+                results.append(harness.run(seed, args.kills))
                 print(results[-1], flush=True)
             for seed in range(args.first, args.first + args.fault_nights):
                 results.append(harness.run_with_faults(seed, args.rate))

@@ -40,8 +40,7 @@ class Result:
     """What became of one night; `met` says what it met with."""
 
     name: str
-    crash: Crash | None = None
-    met: str = ""
+    met: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
@@ -52,7 +51,7 @@ class Result:
         retried = f"; tried again: {', '.join(self.retried)}" if self.retried else ""
         cleared = f"; CLEARED BY HAND: {'; '.join(self.cleared)}" if self.cleared else ""
         lines = [
-            f"{self.name}  {verdict}  {self.met or 'met nothing'}"
+            f"{self.name}  {verdict}  {'; '.join(self.met) or 'met nothing'}"
             f"{retried}{cleared}; night {self.seconds:.0f} s",
             *(f"             {problem}" for problem in self.problems),
         ]
@@ -97,16 +96,20 @@ class Harness:
                 shutil.copytree(self.settings.state, self.prepared, symlinks=True)
                 stack.up(self.settings)
             if day == DISTURBED:
-                for one in self._tasks(run_id):
+                for one in sorted(self._tasks(run_id), key=lambda one: one["start_date"]):
                     usual = self.usual.get(one["task_id"], 0.0)
                     self.usual[one["task_id"]] = max(usual, one["duration"] or 0.0)
 
-    def run(self, seed: int, and_next: bool = True) -> Result:
+    def run(self, seed: int, kills: int = 1, and_next: bool = True) -> Result:
         """One seed, from the prepared state to the night after the crash, and the next one."""
-        result = Result(f"seed {seed:>4}", Crash.of(seed, list(self.usual)))
+        result = Result(f"seed {seed:>4}")
+        order = list(self.usual)
+        crashes = [Crash.of(seed, order, number) for number in range(kills)]
         try:
             self._reset()
-            self._disturbed_night(result)
+            self._disturbed_night(
+                result, sorted(crashes, key=lambda crash: order.index(crash.task))
+            )
             if and_next:
                 self._next_night(result)
         except OpsError as error:
@@ -132,20 +135,21 @@ class Harness:
             shutil.copytree(self.prepared / "aws", self.settings.state / "aws", symlinks=True)
         stack.up(self.settings)
 
-    def _disturbed_night(self, result: Result) -> None:
+    def _disturbed_night(self, result: Result, crashes: list[Crash]) -> None:
         run_id = self._trigger(DISTURBED)
         began = time.monotonic()
-        assert result.crash is not None
-        killed = strike(self.settings, run_id, result.crash, self.usual)
-        if killed is None:
+        for crash in crashes:
+            killed = strike(self.settings, run_id, crash, self.usual)
+            if killed is None:
+                continue
+            result.met.append(f"killed {killed}, {time.monotonic() - began:.0f} s into the night")
+            print(f"{result.name}          {result.met[-1]}", flush=True)
+            if crash.kind in RESTARTED:
+                time.sleep(NOTICED)
+                stack.up(self.settings)
+            self._look(result)
+        if not result.met:
             result.problems.append("the night ended before anything was killed")
-        else:
-            result.met = f"killed {killed}"
-            print(f"{result.name}          {result.met}", flush=True)
-        if result.crash.kind in RESTARTED:
-            time.sleep(NOTICED)
-            stack.up(self.settings)
-        self._look(result)
         self._end(result, run_id)
         result.seconds = time.monotonic() - began
 
@@ -173,7 +177,7 @@ class Harness:
         met = self._faults("GET")
         self._faults("DELETE")
         count = sum(met["injected"].values())
-        result.met = f"met {count} faults in {met['requests']} requests"
+        result.met.append(f"met {count} faults in {met['requests']} requests")
         if not count:
             result.problems.append("no request met a fault")
 
