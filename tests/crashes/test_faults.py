@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,10 +100,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def client_of(server: Server, service: str, attempts: int = 5) -> Any:
-    """A boto3 client as it is by default, or with fewer attempts."""
+    """A boto3 client as it is by default, or with fewer attempts; each is made once."""
+    return _client(server.endpoint_url, service, attempts)
+
+
+@cache
+def _client(endpoint: str, service: str, attempts: int) -> Any:
     return boto3.client(
         service,
-        endpoint_url=server.endpoint_url,
+        endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",

@@ -41,7 +41,7 @@ class Crash:
 
     @classmethod
     def of(cls, seed: int, tasks: list[str], number: int = 0) -> Crash:
-        """Every kind in turn, at a moment that only the seed decides; the night's first, or next."""
+        """Every kind in turn, at a moment that only the seed decides; a night may have several."""
         random = Random(f"{seed}:{number}")  # noqa: S311 - to be repeated, not to be secret
         kind = KINDS[(seed - 1 + number) % len(KINDS)]
         among = SPARK_TASKS if kind.startswith("Spark") else sorted(tasks)
