@@ -4,10 +4,10 @@
 
 One delivery of the sample's shape is taken in by the job again and again in one warm JVM, each
 round once with every rule, once without references (those are joins, not checks of a row), and once
-without any rule, where rows are split, typed, merged and written all the same. Each run is a first
-night: nothing is published. Prints medians, rows per second over all files, and how much longer
-validation takes; CPU seconds of the JVM and of Python stand beside, for machines that have other
-work. Asserts nothing.
+without rules but that a key is there, where rows are split, typed, merged and written all the same.
+Each run is a first night: nothing is published. Prints medians, rows per second over all files, and
+how much longer validation takes; CPU seconds of the JVM and of Python stand beside, for machines
+that have other work. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ def contracts(variant: str) -> dict[str, Any]:
     document = compile_contracts()
     for dataset in document["datasets"].values():
         if variant == "no rules":
-            dataset["rules"] = []
+            # But that a key is there, without which a row cannot be merged.
+            dataset["rules"] = [
+                r
+                for r in dataset["rules"]
+                if r["kind"] == "required" and r["column"] in dataset["key"]
+            ]
         elif variant == "no references":
             dataset["rules"] = [r for r in dataset["rules"] if r["kind"] != "reference"]
     return document
