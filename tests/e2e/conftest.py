@@ -63,6 +63,18 @@ class Stack:
         run_id = trigger(self.airflow, DAG, date.fromisoformat(day))
         return run_id, watch(self.airflow, DAG, run_id, timeout=300)
 
+    def clear(self, run_id: str, *task_ids: str) -> None:
+        """Clear a run, or some of its tasks with everything after them, as the UI does."""
+        body: dict[str, Any] = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        if task_ids:
+            body |= {"task_ids": list(task_ids), "include_downstream": True}
+        self.airflow.post(f"/dags/{DAG}/clearTaskInstances", body)
+
     def task_states(self, run_id: str) -> dict[str, str]:
         found = self.airflow.get(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances", limit=200)
         return {
@@ -99,7 +111,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PORT": str(airflow_port),
         "AWS_PORT": str(aws_port),
         # A night without its delivery gives up when the sensor looks a second time.
-        "MADRUGADA_DELIVERY_PATIENCE_SECONDS": "30",
+        "MADRUGADA_DELIVERY_PATIENCE_SECONDS": "20",
     }
     settings = Settings(
         state=state, airflow_port=airflow_port, aws_port=aws_port, prefix="madrugada-local"

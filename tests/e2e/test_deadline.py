@@ -6,9 +6,13 @@ import json
 import time
 from datetime import date
 
+import pytest
+
 from ops.nightly import trigger
 from tests.e2e.conftest import DAG, Stack
 from tests.e2e.test_sales_nightly import messages
+
+pytestmark = pytest.mark.slow
 
 LATE, LONG_AGO = "2026-03-20", "2024-03-01"
 

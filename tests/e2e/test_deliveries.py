@@ -63,6 +63,7 @@ def waiting_in_vain(stack: Stack, deliveries: dict[str, Path]) -> str:
     return trigger(stack.airflow, DAG, date.fromisoformat(INCOMPLETE))
 
 
+@pytest.mark.slow
 def test_a_corrected_delivery_takes_back_rows_and_the_range_run_again_changes_nothing_else(
     stack: Stack, deliveries: dict[str, Path], waiting_in_vain: str, tmp_path: Path
 ) -> None:

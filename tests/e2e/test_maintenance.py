@@ -15,6 +15,8 @@ from include.sample_data.generate import generate
 from ops.nightly import wait_for_dag, watch
 from tests.e2e.conftest import Stack
 
+pytestmark = pytest.mark.slow
+
 MONDAY, TUESDAY = "2026-02-02", "2026-02-03"
 GOLD = ["processed_sales", "wide_vendas", "vendas_por_produto", "vendas_por_cidade_mes"]
 SILVER = ["sales_data", "vendas", "pagamentos", "quarantine"]

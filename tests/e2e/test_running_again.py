@@ -55,7 +55,7 @@ def test_a_succeeded_night_that_is_cleared_is_really_done_again(
 ) -> None:
     runs = stack.airflow.get(f"/dags/{DAG}/dagRuns", limit=1, order_by="-run_after")["dag_runs"]
     run_id, before = runs[0]["dag_run_id"], submitted(stack)
-    clear(stack, run_id)
+    stack.clear(run_id)
     assert waited(stack, DAG, run_id)
     assert submitted(stack) == more(before, 1)
     assert everything(stack) == in_order
@@ -67,7 +67,7 @@ def test_one_task_that_is_cleared_takes_its_turn_again(
     """The load of an older night, cleared after newer nights, loads what is published now."""
     runs = stack.airflow.get(f"/dags/{DAG}/dagRuns", limit=100, order_by="run_after")["dag_runs"]
     oldest = next(run["dag_run_id"] for run in runs if DAYS[0] in run["dag_run_id"])
-    clear(stack, oldest, task_ids=["load_warehouse"])
+    stack.clear(oldest, "load_warehouse")
     assert waited(stack, DAG, oldest)
     tries = stack.airflow.get(f"/dags/{DAG}/dagRuns/{oldest}/taskInstances/take_turn")
     assert tries["try_number"] >= 2
@@ -120,18 +120,6 @@ def reprocess(stack: Stack, form: dict[str, Any]) -> str:
     run_id = made["dag_run_id"]
     assert waited(stack, "sales_reprocess", run_id)
     return str(run_id)
-
-
-def clear(stack: Stack, run_id: str, task_ids: list[str] | None = None) -> None:
-    body: dict[str, Any] = {
-        "dry_run": False,
-        "dag_run_id": run_id,
-        "only_failed": False,
-        "reset_dag_runs": True,
-    }
-    if task_ids:
-        body |= {"task_ids": task_ids, "include_downstream": True}
-    stack.airflow.post(f"/dags/{DAG}/clearTaskInstances", body)
 
 
 def task_log(stack: Stack, dag_id: str, run_id: str, task_id: str) -> str:
