@@ -124,6 +124,7 @@ with DAG(
         bucket_name=AWS.bucket("bronze"),
         bucket_key=night["manifest_keys"],
         mode="reschedule",
+        poke_interval=AWS.delivery_poke_seconds,
         # Its patience: this timeout is not tried again, while a task that vanished is.
         timeout=AWS.delivery_patience.total_seconds(),
     )

@@ -61,6 +61,11 @@ class Settings:
         return f"arn:aws:sns:{self.region}:{self.account}:madrugada-{name}"
 
     @property
+    def delivery_poke_seconds(self) -> float:
+        """How often a night looks for its delivery: each minute, more often when it waits less."""
+        return min(60.0, self.delivery_patience.total_seconds() / 4)
+
+    @property
     def contracts_uri(self) -> str:
         return f"s3://{self.bucket('artifacts')}/contracts/contracts.json"
 

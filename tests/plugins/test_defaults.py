@@ -22,6 +22,8 @@ def test_every_pool_has_slots_and_a_reason() -> None:
         defaults.CRAWLER_POOL,
         defaults.GLUE_POOL,
         defaults.WAREHOUSE_POOL,
+        defaults.REPROCESS_POOL,
+        defaults.TURN_POOL,
     }
     for slots, reason in defaults.POOLS.values():
         assert slots >= 1
