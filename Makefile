@@ -62,8 +62,8 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 test: setup ## all tests
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
-test-nights: setup ## nights at once, cleared, backfilled and reprocessed, under the scheduler (minutes)
-	@$(VENV)/bin/pytest -q -m slow tests/e2e
+test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, and late (20 minutes)
+	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -rP --show-capture=stdout

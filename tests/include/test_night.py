@@ -303,6 +303,7 @@ def test_a_corrected_delivery_gives_keys_back_to_older_ones(night, deliveries, i
     in_order |= tables_after(night, deliveries, "wednesday", "thursday")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order",
     [

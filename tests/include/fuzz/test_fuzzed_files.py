@@ -18,7 +18,7 @@ from tests.include.fuzz.inspection import Inspection
 from tests.include.fuzz.mangled import MangledFile, examples, mangled_files, smaller
 from tests.include.fuzz.plain_reader import lines_of
 
-FILES = int(os.environ.get("FUZZ_FILES", "100"))
+FILES = int(os.environ.get("FUZZ_FILES", "40"))
 AT_ONCE = 250
 SEED = 20260105
 

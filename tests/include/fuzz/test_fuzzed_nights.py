@@ -22,7 +22,7 @@ from tests.include.fuzz.mangled import MangledFile, examples, mangled_files, sou
 from tests.include.fuzz.plain_reader import Row, kept, rows_of
 from tests.include.night import BRONZE, LANDING, SILVER, Night
 
-NIGHTS = int(os.environ.get("FUZZ_NIGHTS", "3"))
+NIGHTS = int(os.environ.get("FUZZ_NIGHTS", "1"))
 AT_ONCE = 10
 SEED = 20260106
 MONDAY, TUESDAY = "2026-01-05", "2026-01-06"
