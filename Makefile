@@ -66,7 +66,7 @@ test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled ba
 	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
-	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -rP --show-capture=stdout
+	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 KILLS=1 (two minutes each)
 	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q tests/crashes

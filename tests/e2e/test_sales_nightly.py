@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from include.sample_data.generate import Delivery, generate
-from ops.nightly import watch
 from tests.e2e.conftest import DAG, Stack
 
 DAY = "2026-01-05"
@@ -134,17 +133,6 @@ def test_the_report_is_in_the_bucket_and_in_the_queue(stack: Stack, first_night:
     assert report["differences"] == []
     assert report["layers"]["silver"]["datasets"]["pagamentos"]["quarantined"] == {"empty_row": 12}
     assert any(f"{DAG} {DAY}" in message for message in messages(stack))
-
-
-def test_the_same_night_cleared_is_really_done_again_and_gives_the_same_rows(
-    stack: Stack, first_night: str
-) -> None:
-    jobs = ("madrugada-bronze-to-silver", "madrugada-sales-silver-to-gold")
-    before, runs = everything(stack), [stack.glue_runs(job) for job in jobs]
-    stack.clear(first_night)
-    assert watch(stack.airflow, DAG, first_night, timeout=300), stack.task_states(first_night)
-    assert [stack.glue_runs(job) for job in jobs] == [count + 1 for count in runs]
-    assert everything(stack) == before
 
 
 def test_a_bad_file_stops_the_night_and_nothing_published_changes(

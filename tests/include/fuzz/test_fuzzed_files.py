@@ -79,6 +79,7 @@ ONCE_WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_lines_are_the_same_whoever_reads_them(inspection) -> None:
     """A file cut into tasks of a few bytes, in a character or in a CR LF, has the same lines."""
     text = "\ufeffid;cidade\r\n1;São\u2028Paulo\r\n\r\n\n2;a\rb\x85\r\r\n;;\n3;𐍈𐍈𐍈𐍈\n\r"

@@ -189,6 +189,7 @@ class FuzzedNights(Night):
         return [column["name"] for column in dataset["columns"]].index(dataset["key"][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, NIGHTS, AT_ONCE))
 def test_a_night_on_a_mangled_file_publishes_every_row_or_nothing(
     spark: Any, aws: Any, buckets_root: Path, ingest: Any, contracts: dict[str, Any], first: int
