@@ -145,7 +145,9 @@ def _contract(contract: Contract) -> Iterable[str]:
     yield f"## {contract.name}"
     said = f"{contract.description}. Owner: {contract.owner}. Key: {_names(contract.key)}."
     if contract.partition:
-        said += f" In folders by {contract.partition.by} of `{contract.partition.column}`."
+        said += (
+            f" Once big, in folders by {contract.partition.by} of `{contract.partition.column}`."
+        )
     yield said
     if contract.layer == "silver":
         yield (

@@ -109,16 +109,3 @@ class Night:
         # By the files alone, as COPY takes them: folders add no column.
         files = self.spark.read.option("recursiveFileLookup", "true")
         return files.parquet(found["StorageDescriptor"]["Location"])
-
-    def folders(self, layer: str, name: str) -> dict[str, list[int]]:
-        """The first column of each row of a published table, sorted, by the folder it lies in."""
-        found = self.glue.get_table(DatabaseName=f"madrugada_{layer}", Name=name)["Table"]
-        table = self.table(layer, name)
-        first = f"`{table.columns[0]}`"
-        location = found["StorageDescriptor"]["Location"].rstrip("/")
-        folder = f"regexp_extract(_metadata.file_path, '{location}/?(.*)/[^/]+$', 1)"
-        rows = table.selectExpr(f"url_decode({folder}) as folder", f"{first} as value").collect()
-        folders: dict[str, list[int]] = {}
-        for row in sorted(rows):
-            folders.setdefault(row["folder"], []).append(row["value"])
-        return folders

@@ -147,16 +147,19 @@ def write_parquet(
 ) -> None:
     """Writes Parquet files and nothing else: no `_SUCCESS`, which a COPY would stumble over.
 
-    :param files: about how many; with `months_of`, more than 1 means that months are written side
-        by side, and that big ones are cut (`size_for` says at which size).
-    :param months_of: a date column. Each of its months then gets a folder of its own,
-        `<column>_month=2026-01/`. The month is in no file: all columns still are.
+    :param files: about how many; big months are cut (`size_for` says at which size).
+    :param months_of: a date column. When there is to be more than one file, each of its months gets
+        a folder of its own, `<column>_month=2026-01/`. The month is in no file: all columns still
+        are. A table that fits into one file stays in one: dozens of files of a few rows each cost
+        every reader more than they spare it.
     """
+    if files == 1:
+        months_of = None
     spark, schema = table.sparkSession, table.schema
     month = f"{months_of}_month"
     if months_of is not None:
         table = table.selectExpr("*", f"left(cast(`{months_of}` as string), 7) as `{month}`")
-    if months_of is not None and files > 1:
+    if months_of is not None:
         # Each month to one task, so that no month is in as many files as there are tasks.
         # In SQL, where a hint takes a column; `DataFrame.hint` takes none in PySpark 3.5.
         by_month = f"select /*+ rebalance(`{month}`) */ * from {{table}}"  # noqa: S608
