@@ -69,7 +69,7 @@ test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 KILLS=1 (two minutes each)
-	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q tests/crashes
+	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q -m "slow or not slow" tests/crashes
 	@$(PY) -m tests.crashes --seeds "$(SEEDS)" --first "$(FIRST)" --kills "$(KILLS)"
 
 lint: setup ## formatter, linter, types and template, in check mode

@@ -21,6 +21,8 @@ from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import BASE, KEY, VERSION, PublishTablesOperator
 from madrugada.staging import candidate
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "jr_" + "1" * 64, "jr_" + "2" * 64
 TABLES = ("sales", "totals")
 

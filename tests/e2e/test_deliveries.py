@@ -110,6 +110,7 @@ def test_a_corrected_delivery_takes_back_rows_and_the_range_run_again_changes_no
         assert stack.redshift(query.format("sales_schema")) == whole
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_waited_for_and_then_named_and_nothing_is_published(
     stack: Stack, waiting_in_vain: str
 ) -> None:

@@ -1,7 +1,7 @@
 """Mangled files through the function's check and the job's: refused in words, or every row told.
 
-The files are the same at every run. `make test-fuzz` does FUZZ_FILES=2000; the ordinary suite takes
-the first of them.
+The files are the same at every run. `make test-fuzz` does FUZZ_FILES=2000, `make test-nights` the
+first of them; the ordinary suite takes what was once wrong.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def test_what_was_once_wrong(inspection) -> None:
     assert found.kept == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, FILES, AT_ONCE))
 def test_a_mangled_file_is_refused_in_words_or_every_row_of_it_is_told(
     inspection, contracts, first
