@@ -59,7 +59,7 @@ sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)
 logs: setup ## the last lines of every process (LOG=scheduler follows one)
 	@$(PY) -m ops.logs "$(LOG)"
 
-test: setup ## all tests
+test: setup ## the tests; slower ones are test-nights, test-crashes and test-fuzz
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, and late (20 minutes)

@@ -113,7 +113,7 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
 
 def published_key(layer: str, table: str) -> str:
     """Where a published table's files are in its layer's bucket, with a slash at the end."""
-    database = getattr(settings(), f"{layer}_database")
+    database = settings().database(layer)
     found = GlueCatalogHook().conn.get_table(DatabaseName=database, Name=table)["Table"]
     return found["StorageDescriptor"]["Location"].split("/", 3)[3].rstrip("/") + "/"
 
