@@ -10,9 +10,9 @@ one younger than the retention (`MADRUGADA_RETENTION_DAYS`), nor one that any ta
 names. With them go old candidates, the jobs' reports and Glue's former definitions of the tables.
 Its log says what, why and how much, before anything is deleted; with *Dry run* it stops there.
 
-Then tables with two or more files far below the target size in one folder are written anew by a
-Glue job, row for row, compared with what is published by Athena, and published as a night's are:
-readers see the old files or the new ones.
+Then tables with files far from the target size, two or more small ones in one folder or a very
+large one, are written anew by a Glue job, row for row, compared with what is published by Athena,
+and published as a night's are: readers see the old files or the new ones.
 
 **What a re-run does.** Finds less to do, or nothing.
 
@@ -20,7 +20,7 @@ readers see the old files or the new ones.
 
 - `take_turn`: a night has been building for very long; it is named in the log.
 - `remove_unreferenced`: AWS refused to delete something, which is named. Clear it; it plans anew.
-- `find_small_silver`, `find_small_gold`: the catalog or a bucket cannot be read. Clear it.
+- `find_uneven_silver`, `find_uneven_gold`: the catalog or a bucket cannot be read. Clear it.
 - `compact_silver`, `compact_gold`: its log says why. What it wrote is deleted by a later run.
 - `audit_compacted_silver`, `audit_compacted_gold`: rows differ. Publish nothing; call the owner.
 - `publish_compacted_silver`, `publish_compacted_gold`: something else was published meanwhile.
@@ -29,28 +29,29 @@ readers see the old files or the new ones.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
 from madrugada import defaults
 from madrugada.audit import AthenaAuditOperator
+from madrugada.costs import RUN_ARGUMENT
+from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
+from madrugada.sales import TURN
 from madrugada.settings import settings
 from madrugada.staging import candidate
-from madrugada.turn import PassTurnOperator, TakeTurnSensor
+from madrugada.turn import turn_at
 
 AWS = settings()
 LAYERS = ["silver", "gold"]
 
 with DAG(
     dag_id="lake_maintenance",
-    description="Old versions deleted, small files put together",
+    description="Old versions deleted, small files put together and large ones cut",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 13 * * 0", timezone=defaults.TIMEZONE),
     catchup=False,
@@ -68,14 +69,7 @@ with DAG(
         ),
     },
 ) as dag:
-    take_turn = TakeTurnSensor(
-        task_id="take_turn",
-        turn="sales",
-        bucket=AWS.bucket("silver"),
-        poke_interval=AWS.turn_poke_seconds,
-        execution_timeout=timedelta(hours=2),
-        pool=defaults.TURN_POOL,
-    )
+    take_turn, pass_turn = turn_at(TURN)
 
     @task
     def remove_unreferenced(params: dict[str, Any]) -> dict[str, int]:
@@ -93,30 +87,32 @@ with DAG(
         )
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
-    def find_small_files(layer: str, params: dict[str, Any]) -> str:
+    def find_uneven_files(layer: str, params: dict[str, Any]) -> str:
         """The layer's tables that are worth compacting, with commas; none skips the rest."""
-        from madrugada.compaction import small_files
+        from madrugada.compaction import uneven_files
 
-        found = small_files(
+        found = uneven_files(
             GlueCatalogHook().conn, S3Hook().conn, AWS.database(layer), AWS.target_file_bytes
         )
         return "" if params["dry_run"] else ",".join(found)
 
     removed = remove_unreferenced()
-    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
     take_turn >> removed
 
     for layer in LAYERS:
-        small = find_small_files.override(task_id=f"find_small_{layer}")(layer)
+        uneven = find_uneven_files.override(task_id=f"find_uneven_{layer}")(layer)
 
-        compact = GlueJobOperator(
+        compact = ReattachingGlueJobOperator(
             task_id=f"compact_{layer}",
             job_name=AWS.compact_table_job,
             script_args={
                 "--layer": layer,
-                "--tables": small,
+                "--tables": uneven,
                 "--target_bytes": str(AWS.target_file_bytes),
+                # The layer too: it is the same job, and its other layer's run is not this task's.
+                RUN_ARGUMENT: f"{{{{ run_id }}}} {layer}",
             },
+            run_argument=RUN_ARGUMENT,
             stop_job_run_on_kill=True,
             verbose=True,
             pool=defaults.GLUE_POOL,
@@ -137,6 +133,6 @@ with DAG(
             version=compact.output,
         )
 
-        removed >> small >> compact >> audit >> publish >> pass_turn
+        removed >> uneven >> compact >> audit >> publish >> pass_turn
 
     pass_turn.as_teardown(setups=take_turn)

@@ -38,7 +38,7 @@ from airflow.providers.amazon.aws.operators.sns import SnsPublishOperator
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, task
 
-from madrugada import defaults, warehouse
+from madrugada import defaults
 from madrugada.assets import PUBLISHED_SALES
 from madrugada.audit import AthenaAuditOperator
 from madrugada.costs import RUN_ARGUMENT
@@ -48,9 +48,11 @@ from madrugada.delivery import CheckDeliveryOperator
 from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
+from madrugada.sales import SALES, TURN
 from madrugada.settings import settings
 from madrugada.staging import candidate
-from madrugada.turn import PassTurnOperator, TakeTurnSensor
+from madrugada.turn import turn_at
+from madrugada.warehouse import MACROS
 
 AWS = settings()
 
@@ -87,7 +89,7 @@ with DAG(
     user_defined_macros={
         "candidate": candidate,
         "job_report": job_report,
-        **warehouse.MACROS,
+        **MACROS,
     },
     params={
         "delivery_date": Param(
@@ -140,14 +142,7 @@ with DAG(
 
     crawl_bronze = crawl(AWS.bronze_crawler, task_id="crawl_bronze", pool=defaults.CRAWLER_POOL)
 
-    take_turn = TakeTurnSensor(
-        task_id="take_turn",
-        turn="sales",
-        bucket=AWS.bucket("silver"),
-        poke_interval=AWS.turn_poke_seconds,
-        execution_timeout=timedelta(hours=2),
-        pool=defaults.TURN_POOL,
-    )
+    take_turn, pass_turn = turn_at(TURN)
 
     build_silver = ReattachingGlueJobOperator(
         task_id="build_silver",
@@ -210,7 +205,7 @@ with DAG(
         task_id="create_tables",
         sql=[
             "redshift/schema/create_schema.sql",
-            *[f"redshift/schema/{table}.sql" for table in warehouse.TABLES],
+            *[f"redshift/schema/{table}.sql" for table in SALES.tables],
         ],
         **AWS.redshift,
     )
@@ -224,8 +219,8 @@ with DAG(
     )
 
     # Facts by key and marts whole; then what gold no longer has goes from the facts too.
-    load_warehouse = warehouse.load(publish_gold.output)
-    prune_warehouse = warehouse.prune()
+    load_warehouse = SALES.load(publish_gold.output)
+    prune_warehouse = SALES.prune()
 
     ask_athena = AthenaOperator.partial(
         task_id="ask_athena",
@@ -236,7 +231,7 @@ with DAG(
     ask_redshift = RedshiftDataOperator(
         task_id="ask_redshift",
         sql=[f"redshift/validation/{question}.sql" for question in QUESTIONS],
-        params={"schema": "sales_schema"},
+        params={"schema": SALES.schema},
         **AWS.redshift,
     )
 
@@ -278,8 +273,6 @@ with DAG(
         ask_redshift.output,
         ask_spectrum.output,
     )
-
-    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
 
     send_report = SnsPublishOperator(
         task_id="send_report",

@@ -26,16 +26,17 @@ rollback, one further back. The next night builds on what is published then.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from madrugada import defaults, warehouse
+from madrugada import defaults
+from madrugada.sales import SALES, TURN
 from madrugada.settings import settings
-from madrugada.turn import PassTurnOperator, TakeTurnSensor
+from madrugada.turn import turn_at
+from madrugada.warehouse import MACROS
 
 AWS = settings()
 
@@ -49,7 +50,7 @@ with DAG(
     tags=["sales", "on demand"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros=warehouse.MACROS,
+    user_defined_macros=MACROS,
     params={
         "layer": Param(
             "gold",
@@ -67,14 +68,7 @@ with DAG(
         ),
     },
 ) as dag:
-    take_turn = TakeTurnSensor(
-        task_id="take_turn",
-        turn="sales",
-        bucket=AWS.bucket("silver"),
-        poke_interval=AWS.turn_poke_seconds,
-        execution_timeout=timedelta(hours=2),
-        pool=defaults.TURN_POOL,
-    )
+    take_turn, pass_turn = turn_at(TURN)
 
     @task
     def plan_rollback(params: dict[str, Any]) -> dict[str, Any]:
@@ -99,10 +93,8 @@ with DAG(
 
     planned = plan_rollback()
     repointed = repoint_tables(planned)
-    load_warehouse = warehouse.load(repointed)
-    prune_warehouse = warehouse.prune()
-
-    pass_turn = PassTurnOperator(task_id="pass_turn", turn="sales", bucket=AWS.bucket("silver"))
+    load_warehouse = SALES.load(repointed)
+    prune_warehouse = SALES.prune()
 
     take_turn >> planned
     load_warehouse >> prune_warehouse >> pass_turn.as_teardown(setups=take_turn)

@@ -1,4 +1,4 @@
-"""Glue job: published tables of many small files become the same tables of few files.
+"""Glue job: published tables of files far from the target size become the same tables of even ones.
 
 Every row is written again, unchanged and into a folder of the same name, under the run's own
 version. The candidates carry the published tables' columns and parameters. Nothing that is
@@ -153,7 +153,11 @@ class CompactRun:
         def write(folder: str) -> None:
             size = sum(file.bytes for file in folders[folder])
             wanted = max(1, -(-size // self.options.target_bytes))
-            write_parquet(rows(folders[folder]), f"{new}{folder}", wanted)
+            table = rows(folders[folder])
+            if len(folders[folder]) < wanted:
+                # A reader can cut a file between its row groups only, and may find just one.
+                table = table.repartition(wanted)
+            write_parquet(table, f"{new}{folder}", wanted)
 
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(write, folders))
@@ -179,9 +183,9 @@ class CompactRun:
         parameters = table["Parameters"]
         version = parameters.get(VERSION, "")
         given = {member: table[member] for member in _INPUT if member in table}
-        self.catalog.glue.create_table(
-            DatabaseName=self.options.staging_database,
-            TableInput={
+        self.catalog.create_candidate(
+            self.options.staging_database,
+            {
                 **given,
                 "Name": candidate_name(self.options.layer, name, self.options.version),
                 "StorageDescriptor": {**table["StorageDescriptor"], "Location": location},

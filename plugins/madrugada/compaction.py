@@ -1,4 +1,4 @@
-"""Which published tables have files far below the target size."""
+"""Which published tables have files far from the target size."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from madrugada.versions import bucket_and_prefix, history, objects
 SMALL = 4
 """A file is small below this part of the target."""
 
+LARGE = 2
+"""A file is large above this many times the target."""
 
-def small_files(
+
+def uneven_files(
     glue: Any,
     s3: Any,
     database: str,
     target_bytes: int,
     tell: Callable[[str], None] = print,
 ) -> list[str]:
-    """The tables that have two or more small files in one folder, by name.
+    """The tables that have a large file, or two or more small ones in one folder, by name.
 
     One small file is as few as a folder can have; the files of different months stay apart.
     """
@@ -34,10 +37,12 @@ def small_files(
             if len(sizes := [size for size in all_sizes if size * SMALL < target_bytes]) > 1
         }
         files = sum(len(sizes) for sizes in folders.values())
+        large = sum(size > LARGE * target_bytes for sizes in folders.values() for size in sizes)
         tell(
             f"{database}.{table}: {files} files in {len(folders)} folders,"
-            f" {sum(len(sizes) for sizes in small.values())} of them small ones together"
+            f" {sum(len(sizes) for sizes in small.values())} of them small ones together,"
+            f" {large} large"
         )
-        if small:
+        if small or large:
             found.append(table)
     return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -20,6 +21,9 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from botocore.exceptions import ClientError
+
+from madrugada import defaults
+from madrugada.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -107,6 +111,21 @@ class PassTurnOperator(AwsBaseOperator[S3Hook]):
         except ClientError as error:
             if error.response["Error"]["Code"] not in {*LOST_THE_RACE, "NoSuchKey", "404"}:
                 raise
+
+
+def turn_at(name: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
+    """`take_turn` and `pass_turn` of a DAG; it wires the second as the first's teardown."""
+    aws = settings()
+    bucket = aws.bucket("silver")
+    take = TakeTurnSensor(
+        task_id="take_turn",
+        turn=name,
+        bucket=bucket,
+        poke_interval=aws.turn_poke_seconds,
+        execution_timeout=timedelta(hours=2),
+        pool=defaults.TURN_POOL,
+    )
+    return take, PassTurnOperator(task_id="pass_turn", turn=name, bucket=bucket)
 
 
 def holder(context: Context) -> dict[str, str]:

@@ -15,11 +15,11 @@ EXPECTED = {
         "lake_maintenance": {
             "take_turn",
             "remove_unreferenced",
-            "find_small_silver",
+            "find_uneven_silver",
             "compact_silver",
             "audit_compacted_silver",
             "publish_compacted_silver",
-            "find_small_gold",
+            "find_uneven_gold",
             "compact_gold",
             "audit_compacted_gold",
             "publish_compacted_gold",

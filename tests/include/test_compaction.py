@@ -154,6 +154,18 @@ def test_files_are_near_the_target_and_not_one_for_all(night: Night) -> None:
     assert all(100_000 < size < 300_000 for size in sizes), sizes
 
 
+def test_a_large_file_is_cut(night: Night) -> None:
+    location = f"s3://{SILVER}/big/jr_b1/"
+    rows = night.spark.range(0, 20000, 1, 1).selectExpr("id", "md5(cast(id as string)) as text")
+    rows.write.parquet(location)
+    publish(night, "big", location, "id bigint; text string", **{"madrugada.version": "jr_b1"})
+    said = compact(night, "big", target=200_000)["tables"]["big"]
+    assert said["files_before"] == 1
+    assert 3 <= said["files"] <= 6
+    old, new = read(night, "big", "jr_b1"), read(night, "big", VERSION)
+    assert old.exceptAll(new).count() == new.exceptAll(old).count() == 0
+
+
 def test_a_column_that_older_files_lack_and_another_order_are_the_catalog_s(night: Night) -> None:
     location = f"s3://{SILVER}/t/jr_d1/"
     night.spark.createDataFrame([(1, "a")], "id int, name string").write.parquet(location)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
+from madrugada_spark.catalog import Catalog
 from madrugada_spark.contract import JobError
 from tests.include.night import BRONZE, GOLD, SILVER, Night
 
@@ -324,6 +325,61 @@ def test_a_corrected_delivery_gives_keys_back_to_older_ones(night, deliveries, i
 def test_tables_depend_on_deliveries_alone(night, deliveries, in_order, order) -> None:
     expected = in_order or tables_after(night, deliveries, *DAYS)
     assert tables_after(night, deliveries, *order) == expected
+
+
+@pytest.mark.slow
+def test_late_rows_go_to_the_months_of_their_dates_in_a_big_table(
+    night, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("madrugada_spark.session.SMALL", -1)  # every table is a big one
+    first = orders(
+        tmp_path / "mon",
+        "1,A,1,1.00,2025-11-30",
+        "2,B,1,2.00,2025-12-31",
+        "3,C,1,3.00,2026-01-01",
+    )
+    night.run(first, MONDAY, "orders")
+    # A new row of November, another value in December, and a sale that moves to another month.
+    late = orders(
+        tmp_path / "tue",
+        "4,D,1,4.00,2025-11-02",
+        "2,B,1,2.50,2025-12-31",
+        "3,C,1,3.00,2025-12-01",
+    )
+    report = night.run(late, TUESDAY, "orders")["silver"]["datasets"]["sales_data"]
+    assert [report[n] for n in ("inserted", "updated", "rows")] == [1, 2, 4]
+    assert rows_of(night) == [
+        (1, "1.00", MONDAY),
+        (2, "2.50", TUESDAY),
+        (3, "3.00", TUESDAY),
+        (4, "4.00", TUESDAY),
+    ]
+    for layer, name in (("silver", "sales_data"), ("gold", "processed_sales")):
+        found = night.glue.get_table(DatabaseName=f"madrugada_{layer}", Name=name)["Table"]
+        location = found["StorageDescriptor"]["Location"]
+        folders = night.spark.read.parquet(location).select("id", "date_month").collect()
+        assert sorted((r["id"], str(r["date_month"])) for r in folders) == [
+            (1, "2025-11"),
+            (2, "2025-12"),
+            (3, "2025-12"),
+            (4, "2025-11"),
+        ]
+
+
+def test_a_candidate_whose_creation_was_not_answered_is_made(night, tmp_path, monkeypatch) -> None:
+    create = Catalog.create_candidate
+
+    def twice(self: Catalog, database: str, given: dict[str, Any]) -> None:
+        self.glue.create_table(DatabaseName=database, TableInput=given)
+        create(self, database, given)  # what boto3 does when the first answer is lost
+
+    monkeypatch.setattr(Catalog, "create_candidate", twice)
+    night.deliver(orders(tmp_path, "1,A,1,1.00,2024-01-01"), MONDAY, "orders")
+    version = night.silver(MONDAY, "orders")["version"]
+    name = f"silver_sales_data_{version[-12:]}"
+    other = {"Name": name, "Parameters": {"madrugada.version": "jr_other"}}
+    with pytest.raises(night.glue.exceptions.AlreadyExistsException):
+        create(Catalog(), "madrugada_staging", other)
 
 
 def test_a_delivery_that_is_not_there_stops_before_anything_is_written(night, sample) -> None:

@@ -82,10 +82,23 @@ class Catalog:
         except ClientError as error:
             if error.response["Error"]["Code"] != "EntityNotFoundException":
                 raise
-        self.glue.create_table(
-            DatabaseName=database,
-            TableInput=table_input(name, location, columns, parameters, description),
+        self.create_candidate(
+            database, table_input(name, location, columns, parameters, description)
         )
+
+    def create_candidate(self, database: str, given: dict[str, Any]) -> None:
+        """CreateTable; a table that this very version has made is as good.
+
+        boto3 asks again when an answer is lost, and the table is there by then.
+        """
+        try:
+            self.glue.create_table(DatabaseName=database, TableInput=given)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AlreadyExistsException":
+                raise
+            there = self.glue.get_table(DatabaseName=database, Name=given["Name"])["Table"]
+            if there.get("Parameters", {}).get(VERSION) != given["Parameters"][VERSION]:
+                raise
 
 
 def table_input(

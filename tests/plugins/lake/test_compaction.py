@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from madrugada.compaction import small_files
+from madrugada.compaction import uneven_files
 from tests.plugins.lake.conftest import Lake
 
 TARGET = 1000
@@ -20,9 +20,11 @@ TARGET = 1000
         ({"": (900, 900, 100)}, False),  # the rest of a big table
         ({"m=2026-01/": (100,), "m=2026-02/": (100,)}, False),  # months stay apart
         ({"m=2026-01/": (100,), "m=2026-02/": (100, 100)}, True),
+        ({"": (2000,)}, False),
+        ({"m=2026-01/": (900,), "m=2026-02/": (2001,)}, True),
     ],
 )
-def test_two_small_files_in_one_folder_are_worth_it(
+def test_two_small_files_in_one_folder_or_a_large_one_are_worth_it(
     lake: Lake, files: dict[str, tuple[int, ...]], found: bool
 ) -> None:
     version = lake.night("silver", "vendas")
@@ -32,12 +34,14 @@ def test_two_small_files_in_one_folder_are_worth_it(
     for folder, sizes in files.items():
         lake.write("silver", "vendas", version, *sizes, folder=folder)
     lake.write("silver", "vendas", lake.new_version(), 1, 1, 1)  # another version's
-    assert small_files(lake.glue, lake.s3, "madrugada_silver", TARGET) == ["vendas"] * found
+    assert uneven_files(lake.glue, lake.s3, "madrugada_silver", TARGET) == ["vendas"] * found
 
 
 def test_it_says_how_each_table_stands(lake: Lake) -> None:
     version = lake.night("gold", "sales")
     lake.write("gold", "sales", version, 1, 1, folder="m=2026-01/")
     said: list[str] = []
-    small_files(lake.glue, lake.s3, "madrugada_gold", TARGET, tell=said.append)
-    assert said == ["madrugada_gold.sales: 3 files in 2 folders, 2 of them small ones together"]
+    uneven_files(lake.glue, lake.s3, "madrugada_gold", TARGET, tell=said.append)
+    assert said == [
+        "madrugada_gold.sales: 3 files in 2 folders, 2 of them small ones together, 0 large"
+    ]
