@@ -60,7 +60,7 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 	@$(PY) -m ops.logs "$(LOG)"
 
 test: setup ## the tests; slower ones are test-nights, test-crashes and test-fuzz
-	@$(VENV)/bin/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, and late (20 minutes)
 	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e

@@ -32,6 +32,8 @@ os.environ.update(
 for _name in list(os.environ):
     if _name.startswith(("MADRUGADA_", "AWS_", "LOCAL_AWS_")) or _name in ("PORT", "AWS_PORT"):
         del os.environ[_name]
+# A test's Spark lives for seconds: what its thorough compiler would gain costs more than it gives.
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
