@@ -62,8 +62,8 @@ logs: setup ## the last lines of every process (LOG=scheduler follows one)
 test: setup ## the tests; slower ones are test-nights, test-crashes and test-fuzz
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
-test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, and late (20 minutes)
-	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e
+test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, late (20 minutes)
+	@$(VENV)/bin/pytest -q -m slow tests/include tests/local_aws tests/e2e
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout

@@ -154,6 +154,7 @@ def test_files_are_near_the_target_and_not_one_for_all(night: Night) -> None:
     assert all(100_000 < size < 300_000 for size in sizes), sizes
 
 
+@pytest.mark.slow
 def test_a_large_file_is_cut(night: Night) -> None:
     location = f"s3://{SILVER}/big/jr_b1/"
     rows = night.spark.range(0, 20000, 1, 1).selectExpr("id", "md5(cast(id as string)) as text")
@@ -166,6 +167,7 @@ def test_a_large_file_is_cut(night: Night) -> None:
     assert old.exceptAll(new).count() == new.exceptAll(old).count() == 0
 
 
+@pytest.mark.slow
 def test_a_column_that_older_files_lack_and_another_order_are_the_catalog_s(night: Night) -> None:
     location = f"s3://{SILVER}/t/jr_d1/"
     night.spark.createDataFrame([(1, "a")], "id int, name string").write.parquet(location)
@@ -180,6 +182,7 @@ def test_a_column_that_older_files_lack_and_another_order_are_the_catalog_s(nigh
     assert sorted(map(tuple, rows.collect())) == [(1, "a", None), (2, "b", True)]
 
 
+@pytest.mark.slow
 def test_a_second_compaction_still_says_whose_rows_these_are(night: Night, vendas: str) -> None:
     parameters = {"madrugada.version": "jr_a1", "madrugada.compacted_from": "jr_a0"}
     table = night.glue.get_table(DatabaseName="madrugada_silver", Name="vendas")["Table"]
@@ -220,6 +223,7 @@ def test_what_it_cannot_do_it_says(night: Night, more: dict[str, Any], message: 
     assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
 
 
+@pytest.mark.slow
 def test_rows_that_are_lost_stop_the_job(
     night: Night, vendas: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +236,7 @@ def test_rows_that_are_lost_stop_the_job(
     assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
 
 
+@pytest.mark.slow
 def test_gold_is_compacted_in_its_own_bucket(night: Night) -> None:
     location = f"s3://{GOLD}/sales/jr_f1/"
     night.spark.range(10).repartition(5).write.parquet(location)

@@ -264,6 +264,7 @@ def in_order() -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.slow
 def test_a_key_that_a_corrected_delivery_drops_is_what_older_ones_say(night, deliveries) -> None:
     for name in ("monday", "tuesday, at first"):
         night.run_silver(deliveries[name], DAYS[name.split(",")[0]], "orders")

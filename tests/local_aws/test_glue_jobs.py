@@ -349,6 +349,7 @@ class TestRuns:
         folder = account.state / "glue" / "runs" / run["Id"]
         assert f"run etl {run['Id']}" in (folder / "stdout.log").read_text()
 
+    @pytest.mark.slow
     def test_a_bucket_made_during_the_run_works_and_an_unknown_one_is_named(
         self, account: Account
     ) -> None:
@@ -550,6 +551,7 @@ class TestEndings:
         assert (run["JobRunState"], run["ErrorMessage"]) == ("TIMEOUT", "Job run timed out")
         assert len(account.glue.get_job_runs(JobName="slow")["JobRuns"]) == 1
 
+    @pytest.mark.slow
     def test_a_run_whose_jvm_dies_fails_and_the_next_one_gets_another(
         self, account: Account, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -587,6 +589,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_no_process_and_its_run_failed(tmp_path: Path) -> None:
     repository = Path(__file__).parents[2]
     process = subprocess.Popen(

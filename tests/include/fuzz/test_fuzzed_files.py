@@ -93,6 +93,7 @@ def test_lines_are_the_same_whoever_reads_them(inspection) -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_what_was_once_wrong(inspection) -> None:
     cases = [MangledFile(name, text.encode(), (what,)) for what, (name, text) in ONCE_WRONG.items()]
     found = inspection.of(cases)
