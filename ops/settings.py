@@ -13,6 +13,14 @@ AIRFLOW_PORT = 8080
 AWS_PORT = 4566
 
 
+MAINTENANCE = {
+    "MADRUGADA_KEEP_VERSIONS": "7",
+    "MADRUGADA_RETENTION_DAYS": "7",
+    "MADRUGADA_TARGET_FILE_BYTES": str(96 << 20),
+}
+"""What lake_maintenance goes by, unless the environment says otherwise."""
+
+
 class OpsError(Exception):
     """Something the person at the keyboard can mend; the message says how."""
 
@@ -100,6 +108,7 @@ class Settings:
                 "MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60"
             ),
             "MADRUGADA_TURN_POKE_SECONDS": "2",
+            **{name: os.environ.get(name) or value for name, value in MAINTENANCE.items()},
             # An AWS that is away for a minute, or throttles, costs a call's patience and no retry.
             "AWS_RETRY_MODE": "standard",
             "AWS_MAX_ATTEMPTS": "8",

@@ -161,8 +161,12 @@ def _deploy(settings: Settings) -> None:
 def _configure_airflow(settings: Settings) -> None:
     """Airflow imports `airflow_local_settings` from its home's `config` folder."""
     folder = settings.state / "airflow" / "config"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "ops" / "airflow" / "airflow_local_settings.py", folder)
+    shutil.copytree(
+        ROOT / "ops" / "airflow",
+        folder,
+        ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
+    )
 
 
 def _ports(settings: Settings) -> dict[str, int]:

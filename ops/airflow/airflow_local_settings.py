@@ -8,6 +8,10 @@ https://airflow.apache.org/docs/apache-airflow/stable/howto/set-config.html
 
 import sys
 
+import sqlite_metadata  # noqa: F401
+
+__all__: list[str] = []
+
 if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow.providers.amazon.aws.notifications.sns
     import airflow.providers.amazon.aws.operators.athena

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.glue.spark_host import SparkSettings
+from madrugada.settings import settings as pipeline_settings
 from ops.settings import AIRFLOW_PORT, AWS_PORT, Settings
 from tests.conftest import ROOT
 from tests.repository.dotenv import EXAMPLE, read
@@ -29,11 +30,15 @@ def test_the_values_are_the_code_s_defaults(
     settings = Settings.load()
     environment = settings.airflow_environment()
     spark = SparkSettings()
+    pipeline = pipeline_settings.__wrapped__()
     assert {name: value for name, value in read(EXAMPLE).items() if value} == {
         "PORT": str(AIRFLOW_PORT),
         "AWS_PORT": str(AWS_PORT),
         "MADRUGADA_PREFIX": settings.prefix,
         "MADRUGADA_DELIVERY_PATIENCE_SECONDS": environment["MADRUGADA_DELIVERY_PATIENCE_SECONDS"],
+        "MADRUGADA_KEEP_VERSIONS": str(pipeline.keep_versions),
+        "MADRUGADA_RETENTION_DAYS": str(pipeline.retention.days),
+        "MADRUGADA_TARGET_FILE_BYTES": str(pipeline.target_file_bytes),
         "LOCAL_AWS_SPARK_MEMORY": spark.memory,
         "LOCAL_AWS_SPARK_JVMS": str(spark.jvms),
     }
