@@ -36,7 +36,6 @@ MOTO_SERVICES = {
     "secretsmanager": "secretsmanager",
     "ssm": "ssm",
     "kms": "kms",
-    "kinesis": "kinesis",
     "monitoring": "cloudwatch",
 }
 """Signing name to moto's backend name; a service that only pretends is not in this list."""

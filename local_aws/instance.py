@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENGINES = {
     "s3": "local_aws.s3.engine:S3",
     "logs": "local_aws.logs.engine:Logs",
+    "kinesis": "local_aws.kinesis.engine:Kinesis",
     "glue": "local_aws.glue.engine:Glue",
     "athena": "local_aws.athena.engine:Athena",
     "redshift-data": "local_aws.redshift.data:RedshiftData",

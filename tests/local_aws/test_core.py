@@ -372,7 +372,7 @@ import sys, time
 from pathlib import Path
 from local_aws.instance import Config
 from local_aws.server import Server
-server = Server(Config(state=Path(sys.argv[1])), services=["s3"])
+server = Server(Config(state=Path(sys.argv[1])), services=["s3", "kinesis"])
 server.start()
 print(server.endpoint_url, flush=True)
 time.sleep(300)
