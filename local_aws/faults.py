@@ -37,6 +37,7 @@ THROTTLES = {
     "sts": _QUERY_THROTTLED,
     "sns": ("Throttled", 429),
     "sqs": ("RequestThrottled", 403),
+    "firehose": ("ServiceUnavailableException", 503),
     "monitoring": _QUERY_THROTTLED,
 }
 """Signing name to error code and HTTP status; every other service has `ThrottlingException`."""
@@ -55,6 +56,7 @@ ERRORS = {
     "ssm": ("InternalServerError", 500),
     "kms": ("KMSInternalException", 500),
     "kinesis": ("InternalFailureException", 500),
+    "firehose": ("ServiceUnavailableException", 503),
     "monitoring": ("InternalServiceError", 500),
 }
 """The same for 5xx; every other service has `InternalServerException`, 500."""

@@ -28,6 +28,7 @@ ENGINES = {
     "redshift-data": "local_aws.redshift.data:RedshiftData",
     "redshift-serverless": "local_aws.redshift.serverless:RedshiftServerless",
     "lambda": "local_aws.lambda_.engine:Lambda",
+    "firehose": "local_aws.firehose.engine:Firehose",
     "cloudformation": "local_aws.cloudformation.engine:CloudFormation",
 }
 """The services that the embedded AWS executes itself; moto serves some others."""
