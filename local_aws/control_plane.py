@@ -15,7 +15,7 @@ import time
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import moto
@@ -26,22 +26,23 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local_aws.sqs.for_sns import queues_of
+
+if TYPE_CHECKING:
+    from local_aws.sqs.engine import Sqs
+
 log = logging.getLogger("local_aws.control_plane")
 
 MOTO_SERVICES = {
     "iam": "iam",
     "sts": "sts",
     "sns": "sns",
-    "sqs": "sqs",
     "secretsmanager": "secretsmanager",
     "ssm": "ssm",
     "kms": "kms",
     "monitoring": "cloudwatch",
 }
 """Signing name to moto's backend name; a service that only pretends is not in this list."""
-
-_ALSO_CHANGES = {"sns": ("sqs",)}
-"""What a call to a service may change in another."""
 
 _TRIES = 20
 _READ_ONLY = ("Get", "List", "Describe", "Simulate")
@@ -77,9 +78,13 @@ class _Pickler(cloudpickle.Pickler):
 
 
 class ControlPlane:
-    """moto behind one WSGI call, with a snapshot per service under ``folder``."""
+    """moto behind one WSGI call, with a snapshot per service under ``folder``.
 
-    def __init__(self, folder: Path, region: str) -> None:
+    ``queues`` are where SNS delivers to.
+    """
+
+    def __init__(self, folder: Path, region: str, queues: Sqs | None = None) -> None:
+        self._queues = queues
         self.folder = folder / moto.__version__
         self.region = region
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -93,10 +98,10 @@ class ControlPlane:
     ) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        answer = list(self._app(environ, start_response))
+        with queues_of(self._queues):
+            answer = list(self._app(environ, start_response))
         if not self._reads_only(environ, body):
-            for name in (MOTO_SERVICES[service], *_ALSO_CHANGES.get(service, ())):
-                self._snapshot(name)
+            self._snapshot(MOTO_SERVICES[service])
         return answer
 
     @staticmethod

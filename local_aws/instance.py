@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ENGINES = {
     "s3": "local_aws.s3.engine:S3",
     "logs": "local_aws.logs.engine:Logs",
+    "sqs": "local_aws.sqs.engine:Sqs",
     "kinesis": "local_aws.kinesis.engine:Kinesis",
     "glue": "local_aws.glue.engine:Glue",
     "athena": "local_aws.athena.engine:Athena",
@@ -134,12 +136,21 @@ class Instance:
 
         Returns early after ``wait_seconds``, and at once when too many calls already wait.
         """
-        if self.config.wait_seconds <= 0 or not self._waiting.acquire(blocking=False):
+        if self.config.wait_seconds <= 0:
             return
+        with self.waiting() as may_wait:
+            if may_wait:
+                self.store.wait(done, self.config.wait_seconds)
+
+    @contextmanager
+    def waiting(self) -> Iterator[bool]:
+        """Whether a call may wait now; those that do are capped, so that others are served."""
+        may_wait = self._waiting.acquire(blocking=False)
         try:
-            self.store.wait(done, self.config.wait_seconds)
+            yield may_wait
         finally:
-            self._waiting.release()
+            if may_wait:
+                self._waiting.release()
 
     def start(self) -> None:
         for service in self.services.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
+from typing import Any
 
 from cheroot import wsgi
 
@@ -25,7 +26,8 @@ class Server:
 
     def __init__(self, config: Config, services: list[str] | None = None) -> None:
         self.aws = Instance(config, services)
-        control_plane = ControlPlane(config.state / "moto", config.region)
+        queues: Any = self.aws.services.get("sqs")
+        control_plane = ControlPlane(config.state / "moto", config.region, queues)
         self._http = wsgi.Server(
             (config.host, config.port),
             Gateway(self.aws, control_plane),

@@ -87,7 +87,7 @@ def client_of(endpoint_url: str, service: str) -> Any:
 
 @contextmanager
 def serving(state: Path, **settings: Any) -> Iterator[Server]:
-    server = Server(Config(state=state, **settings), services=["s3"])
+    server = Server(Config(state=state, **settings), services=["s3", "sqs"])
     server.aws.services["athena"] = Queries(server.aws)
     with server:
         yield server
@@ -372,7 +372,7 @@ import sys, time
 from pathlib import Path
 from local_aws.instance import Config
 from local_aws.server import Server
-server = Server(Config(state=Path(sys.argv[1])), services=["s3", "kinesis"])
+server = Server(Config(state=Path(sys.argv[1])), services=["s3", "sqs", "kinesis"])
 server.start()
 print(server.endpoint_url, flush=True)
 time.sleep(300)

@@ -87,7 +87,7 @@ def zipped(source: str = HANDLER, name: str = "handler.py") -> bytes:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = Config(state=tmp_path_factory.mktemp("aws"))
-    with Server(config, services=["logs", "lambda"]) as running:
+    with Server(config, services=["logs", "sqs", "lambda"]) as running:
         yield running
 
 

@@ -25,7 +25,7 @@ Delivered = tuple[dict[str, Any], str]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(Config(state=tmp_path_factory.mktemp("aws")), services=["s3"]) as running:
+    with Server(Config(state=tmp_path_factory.mktemp("aws")), services=["s3", "sqs"]) as running:
         yield running
 
 
