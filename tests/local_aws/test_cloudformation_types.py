@@ -20,7 +20,13 @@ TRUST = {
     "Statement": [
         {
             "Effect": "Allow",
-            "Principal": {"Service": ["lambda.amazonaws.com", "glue.amazonaws.com"]},
+            "Principal": {
+                "Service": [
+                    "lambda.amazonaws.com",
+                    "glue.amazonaws.com",
+                    "firehose.amazonaws.com",
+                ]
+            },
             "Action": "sts:AssumeRole",
         }
     ],
@@ -173,6 +179,39 @@ def _namespace(client: Client) -> Any:
 def _workgroup(client: Client) -> Any:
     redshift = client("redshift-serverless")
     return redshift.get_workgroup(workgroupName="t-workgroup")["workgroup"]["baseCapacity"]
+
+
+def _stream(client: Client) -> Any:
+    kinesis = client("kinesis")
+    found = kinesis.describe_stream_summary(StreamName="t-stream")["StreamDescriptionSummary"]
+    tags = kinesis.list_tags_for_stream(StreamName="t-stream")["Tags"]
+    return found["OpenShardCount"], found["RetentionPeriodHours"], tags
+
+
+def _delivery_stream(client: Client) -> Any:
+    described = client("firehose").describe_delivery_stream(DeliveryStreamName="t-delivery")
+    stream = described["DeliveryStreamDescription"]
+    destination = stream["Destinations"][0]["ExtendedS3DestinationDescription"]
+    source = stream["Source"]["KinesisStreamSourceDescription"]["KinesisStreamARN"]
+    return (
+        source.rpartition(":")[2],
+        destination["CompressionFormat"],
+        destination["BufferingHints"]["IntervalInSeconds"],
+        destination["ProcessingConfiguration"]["Enabled"],
+    )
+
+
+def _mapping(client: Client) -> Any:
+    (found,) = client("lambda").list_event_source_mappings(
+        EventSourceArn="arn:aws:sqs:us-east-1:123456789012:t-mapped"
+    )["EventSourceMappings"]
+    return found["BatchSize"], found["State"], found["FunctionResponseTypes"]
+
+
+def _secret(client: Client) -> Any:
+    value = client("secretsmanager").get_secret_value(SecretId="t-secret")["SecretString"]
+    document = json.loads(value)
+    return sorted(document), document.get("user"), len(document.get("salt", ""))
 
 
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "t-policed"}}
@@ -339,6 +378,94 @@ CASES = [
                 "Properties": {**FUNCTION, "FunctionName": "t-permitted"},
             }
         },
+    ),
+    Case(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+            "FunctionName": {"Ref": "Function"},
+            "BatchSize": "5",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "Enabled": "false",
+        },
+        {
+            "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+            "FunctionName": {"Fn::GetAtt": ["Function", "Arn"]},
+        },
+        _mapping,
+        (5, "Disabled", ["ReportBatchItemFailures"]),
+        (10, "Enabled", []),
+        gone="ValueError",
+        needs={
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "t-mapped"}},
+            "Function": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {**FUNCTION, "FunctionName": "t-mapped"},
+            },
+        },
+    ),
+    Case(
+        "AWS::Kinesis::Stream",
+        {"Name": "t-stream", "ShardCount": "2", "RetentionPeriodHours": 48},
+        {"Name": "t-stream", "ShardCount": "2", "Tags": [{"Key": "a", "Value": "1"}]},
+        _stream,
+        (2, 48, []),
+        (2, 24, [{"Key": "a", "Value": "1"}]),
+        gone="ResourceNotFoundException",
+    ),
+    Case(
+        "AWS::KinesisFirehose::DeliveryStream",
+        {
+            "DeliveryStreamName": "t-delivery",
+            "DeliveryStreamType": "KinesisStreamAsSource",
+            "KinesisStreamSourceConfiguration": {
+                "KinesisStreamARN": {"Fn::GetAtt": ["Source", "Arn"]},
+                "RoleARN": ROLE,
+            },
+            "ExtendedS3DestinationConfiguration": {
+                "BucketARN": "arn:aws:s3:::t-results",
+                "RoleARN": ROLE,
+                "CompressionFormat": "GZIP",
+                "BufferingHints": {"SizeInMBs": "1", "IntervalInSeconds": "60"},
+                "ProcessingConfiguration": {
+                    "Enabled": "true",
+                    "Processors": [{"Type": "AppendDelimiterToRecord"}],
+                },
+            },
+        },
+        {
+            "DeliveryStreamName": "t-delivery",
+            "DeliveryStreamType": "KinesisStreamAsSource",
+            "KinesisStreamSourceConfiguration": {
+                "KinesisStreamARN": {"Fn::GetAtt": ["Source", "Arn"]},
+                "RoleARN": ROLE,
+            },
+            "ExtendedS3DestinationConfiguration": {
+                "BucketARN": "arn:aws:s3:::t-results",
+                "RoleARN": ROLE,
+            },
+        },
+        _delivery_stream,
+        ("stream/t-source", "GZIP", 60, True),
+        ("stream/t-source", "UNCOMPRESSED", 300, False),
+        gone="ResourceNotFoundException",
+        needs={"Source": {"Type": "AWS::Kinesis::Stream", "Properties": {"Name": "t-source"}}},
+    ),
+    Case(
+        "AWS::SecretsManager::Secret",
+        {
+            "Name": "t-secret",
+            "GenerateSecretString": {
+                "SecretStringTemplate": '{"user": "u"}',
+                "GenerateStringKey": "salt",
+                "PasswordLength": "40",
+            },
+        },
+        {"Name": "t-secret", "SecretString": '{"user": "v"}'},
+        _secret,
+        (["salt", "user"], "u", 40),
+        (["user"], "v", 0),
+        gone="ResourceNotFoundException",
     ),
     Case(
         "AWS::Logs::LogGroup",

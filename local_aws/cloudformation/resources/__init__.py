@@ -7,7 +7,9 @@ from local_aws.cloudformation.resources import (
     identity,
     lake,
     messaging,
+    secrets,
     storage,
+    streaming,
     warehouse,
 )
 from local_aws.cloudformation.resources.base import ResourceType
@@ -26,6 +28,10 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         compute.Function,
         compute.Permission,
         compute.LogGroup,
+        streaming.Stream,
+        streaming.DeliveryStream,
+        streaming.EventSourceMapping,
+        secrets.Secret,
         lake.Database,
         lake.Classifier,
         lake.Crawler,
