@@ -78,7 +78,7 @@ class Gateway:
         """Have the service answer; an unknown one is refused."""
         if service == "s3":
             return self.aws.s3.wsgi(environ, start_response)
-        if service in ENGINES:
+        if service in self.aws.services:
             return self.answer(service, request)(environ, start_response)
         if service in MOTO_SERVICES:
             return self.control_plane.wsgi(service, environ, start_response)

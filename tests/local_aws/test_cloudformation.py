@@ -21,7 +21,7 @@ from local_aws.instance import Config
 from local_aws.server import Server
 from local_aws.service import AwsError
 
-SERVICES = ["s3", "logs", "lambda", "glue", "cloudformation"]
+SERVICES = ["s3", "logs", "sqs", "lambda", "glue", "cloudformation"]
 ROLE = """
   Role:
     Type: AWS::IAM::Role
@@ -647,7 +647,7 @@ import sys, time
 from pathlib import Path
 from local_aws.instance import Config
 from local_aws.server import Server
-services = ["s3", "logs", "lambda", "glue", "cloudformation"]
+services = ["s3", "logs", "sqs", "lambda", "glue", "cloudformation"]
 server = Server(Config(state=Path(sys.argv[1])), services=services)
 server.start()
 print(server.endpoint_url, flush=True)
