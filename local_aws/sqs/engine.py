@@ -5,15 +5,20 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.ht
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import moto
 
 from local_aws.service import AwsError, Feature, Request, Response, Service, Unsupported, operation
 from local_aws.sqs.attributes import DEFAULTS, READ_ONLY, TEXTS, checked, redrive_of
+from local_aws.sqs.carried_over import old_queues
 from local_aws.sqs.contents import (
     answered,
     attributes_digest,
@@ -31,6 +36,7 @@ LONGEST_HIDDEN = 43_200
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ENTRY = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _FORGET_MS = 60_000
+log = logging.getLogger("local_aws.sqs")
 
 
 class Sqs(Service):
@@ -81,6 +87,7 @@ class Sqs(Service):
         self._arrivals = 0
         self._forgotten: dict[str, int] = {}
         self._stopped = False
+        self._carry_over(self.aws.config.state / "moto" / moto.__version__ / "sqs.pickle")
 
     def stop(self) -> None:
         self._stopped = True
@@ -432,6 +439,23 @@ class Sqs(Service):
         return answer
 
     # Shared
+
+    def _carry_over(self, snapshot: Path) -> None:
+        """Take over what moto kept, once; the file stays under another name."""
+        if not snapshot.exists():
+            return
+        queues = list(old_queues(snapshot, self.aws.config.region))
+        for queue in queues:
+            plain = {k: v for k, v in queue.attributes.items() if k != "RedrivePolicy"}
+            self.CreateQueue({"QueueName": queue.name, "Attributes": plain, "tags": queue.tags})
+            for body, attributes in queue.messages:
+                self.send(queue.name, body, attributes)
+        for queue in queues:
+            if "RedrivePolicy" in queue.attributes:
+                redrive = {"RedrivePolicy": queue.attributes["RedrivePolicy"]}
+                self.SetQueueAttributes({"QueueUrl": queue.name, "Attributes": redrive})
+        snapshot.rename(snapshot.with_suffix(".carried-over"))
+        log.info("took %d queues over from %s", len(queues), snapshot)
 
     def _now(self) -> int:
         return time.time_ns() // 1_000_000

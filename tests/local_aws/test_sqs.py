@@ -6,12 +6,16 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import moto
 import pytest
 from botocore.exceptions import ClientError
+from moto.sqs.models import SQSBackend
 
-from local_aws.instance import Config
+from local_aws.control_plane import _Pickler
+from local_aws.instance import Config, Instance
 from local_aws.server import Server
 
 
@@ -274,6 +278,28 @@ def test_messages_are_kept_for_their_retention(server: Server, sqs: Any) -> None
     engine._messages.add(engine.queue("kept")["id"], [(old, old.sent), (new, new.sent)])
     assert [message["Body"] for message in receive(sqs, url, MaxNumberOfMessages=10)] == ["new"]
     assert counts(sqs, url) == (0, 1, 0)
+
+
+def test_queues_that_moto_kept_are_taken_over(tmp_path: Path) -> None:
+    arn = "arn:aws:sqs:us-east-1:123456789012:"
+    backend = SQSBackend("us-east-1", "123456789012")
+    backend.create_queue("letters", tags={})
+    old: Any = backend.create_queue("old", tags={"a": "1"}, VisibilityTimeout=7)
+    old.redrive_policy = {"deadLetterTargetArn": f"{arn}letters", "maxReceiveCount": 3}
+    backend.send_message("old", "kept")
+    folder = tmp_path / "moto" / moto.__version__
+    folder.mkdir(parents=True)
+    with (folder / "sqs.pickle").open("wb") as file:
+        _Pickler(file).dump({"us-east-1": backend})
+    for _ in range(2):
+        aws = Instance(Config(state=tmp_path), services=["sqs"])
+        engine: Any = aws.services["sqs"]
+        attributes = engine.GetQueueAttributes({"QueueUrl": "old", "AttributeNames": ["All"]})
+        found = attributes["Attributes"]
+        assert (found["VisibilityTimeout"], found["ApproximateNumberOfMessages"]) == ("7", "1")
+        assert json.loads(found["RedrivePolicy"])["deadLetterTargetArn"] == f"{arn}letters"
+        assert engine.queue("old")["tags"] == {"a": "1"}
+        aws.stop()
 
 
 def test_a_topic_delivers_to_its_queues(client: Callable[[str], Any], sqs: Any) -> None:
