@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import boto3
@@ -20,8 +21,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Callable[[str], Any]:
-    """``client("glue")``: a real boto3 client of this module's server."""
+    """``client("glue")``: a real boto3 client of this module's server, each made once."""
 
+    @cache
     def make(service: str) -> Any:
         return boto3.client(
             service,

@@ -12,7 +12,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError
@@ -493,14 +495,8 @@ def test_a_destination_that_fails_is_tried_until_it_works(
     ],
 )
 def test_patterns_are_javas(pattern: str, text: str) -> None:
-    moment = datetime(2026, 1, 5, 13, 7, 9, 42_000, timezone_of_sao_paulo())
+    moment = datetime(2026, 1, 5, 13, 7, 9, 42_000, ZoneInfo("America/Sao_Paulo"))
     assert formatted(pattern, moment) == text
-
-
-def timezone_of_sao_paulo() -> Any:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo("America/Sao_Paulo")
 
 
 def test_prefixes_are_those_of_awss_own_examples() -> None:
@@ -518,21 +514,13 @@ def test_prefixes_are_those_of_awss_own_examples() -> None:
         data_prefix("!{nonsense:x}", moment)
 
 
-def test_an_orderly_stop_delivers_what_is_buffered(tmp_path: Any) -> None:
+def test_an_orderly_stop_delivers_what_is_buffered(tmp_path: Path) -> None:
     """And a plan that was interrupted is repeated under the same key."""
-    import boto3
-
     hints = {"SizeInMBs": 1, "IntervalInSeconds": 900}
     config = Config(state=tmp_path)
 
     def client_of(server: Server) -> Callable[[str], Any]:
-        return lambda service: boto3.client(
-            service,
-            endpoint_url=server.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return server.aws.client
 
     with Server(config, services=SERVICES) as server:
         client = client_of(server)
