@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import select
 import socket
 import struct
 import threading
@@ -18,6 +20,7 @@ import redshift_connector
 from redshift_connector.error import InterfaceError, ProgrammingError
 
 from local_aws.instance import Config
+from local_aws.redshift.wire import listener
 from local_aws.server import Server
 from tests.local_aws.redshift.conftest import Warehouse, make_client
 
@@ -123,6 +126,43 @@ class TestLogIn:
             fields = client.error()
         assert fields["S"] == "FATAL"
         assert "statement_timeout" in fields["M"]
+
+
+class TestWorkgroups:
+    """Each has databases of its own behind the one address."""
+
+    def test_the_password_says_which(self, server: Server, where: dict[str, Any]) -> None:
+        api = make_client(server, "redshift-serverless")
+        made = api.create_namespace(namespaceName="second", manageAdminPassword=True)
+        api.create_workgroup(workgroupName="second", namespaceName="second")
+        secrets = make_client(server, "secretsmanager")
+        held = secrets.get_secret_value(SecretId=made["namespace"]["adminPasswordSecretArn"])
+        password = json.loads(held["SecretString"])["password"]
+        with connect(where) as first:
+            first.cursor().execute("create table only_in_the_first (a int)")
+            first.commit()
+        second = connect(where, password=password)
+        with pytest.raises(ProgrammingError):
+            second.cursor().execute("select * from only_in_the_first")
+
+        api.update_namespace(namespaceName="second", adminUserPassword=PASSWORD)
+        with pytest.raises(ProgrammingError) as error:
+            connect(where)
+        assert "several workgroups: madrugada, second" in state_of(error)[1]
+
+        api.delete_workgroup(workgroupName="second")
+        api.delete_namespace(namespaceName="second")
+        with pytest.raises(InterfaceError):
+            second.cursor().execute("select 1")
+        connect(where).close()
+
+    def test_there_is_room_for_so_many(
+        self, where: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listener, "MOST_CONNECTIONS", 0)
+        with pytest.raises(ProgrammingError) as error:
+            connect(where)
+        assert state_of(error) == ("53300", "connection limit 0 exceeded")
 
 
 class TestResults:
@@ -366,16 +406,22 @@ class TestCancel:
         cursor.execute(f"select pg_cancel_backend({pid})")
         assert cursor.fetchone() == [0]
 
+    @staticmethod
+    def _ask(where: dict[str, Any], pid: int, secret: int) -> None:
+        """A CancelRequest; it has no answer but the connection's end."""
+        with raw(where) as other:
+            other.file.write(struct.pack("!iiii", 16, 80877102, pid, secret))
+            other.file.flush()
+            assert other.file.read(1) == b""
+
     def test_by_a_cancel_request(self, where: dict[str, Any]) -> None:
         with raw(where) as client:
             client.log_in()
             client.send(b"Q", self.ENDLESS.encode() + b"\0")
             time.sleep(0.3)
-            for secret in (client.secret ^ 1, client.secret):  # the first is not known
-                with raw(where) as other:
-                    other.file.write(struct.pack("!iiii", 16, 80877102, client.pid, secret))
-                    other.file.flush()
-                    assert other.file.read(1) == b""
+            self._ask(where, client.pid, client.secret ^ 1)
+            assert select.select([client.socket], [], [], 0.5)[0] == []
+            self._ask(where, client.pid, client.secret)
             assert client.error()["C"] == "57014"
             assert client.until(b"Z") == b"I"
 
