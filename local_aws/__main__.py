@@ -27,6 +27,12 @@ def main(argv: list[str] | None = None) -> int:
         "--wait-seconds", type=float, default=20.0, help="how long a Get or Describe may wait"
     )
     parser.add_argument(
+        "--redshift-port",
+        type=int,
+        default=os.environ.get("LOCAL_AWS_REDSHIFT_PORT") or None,
+        help="where PostgreSQL clients (dbt, psql) reach Redshift on 127.0.0.1; not at all without",
+    )
+    parser.add_argument(
         "--faults",
         default=os.environ.get("LOCAL_AWS_FAULTS", ""),
         help='faults on purpose, such as "seed=7 rate=0.05 kinds=throttle,error,lost"',
@@ -45,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
             port=args.port,
             region=args.region,
             wait_seconds=args.wait_seconds,
+            redshift_port=args.redshift_port,
             faults=faults,
         )
     )
@@ -54,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         server.start()
     except OSError as error:
-        print(f"The embedded AWS cannot listen on port {args.port}: {error}.", file=sys.stderr)
+        print(f"The embedded AWS cannot listen: {error}.", file=sys.stderr)
+        server.stop()
         return 1
     print(f"The embedded AWS listens on {server.endpoint_url}, state in {args.state}", flush=True)
     done.wait()

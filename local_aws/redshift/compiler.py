@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sqlglot import exp
 
@@ -96,6 +96,14 @@ class Typed:
         return replace(self, name=name)
 
 
+@dataclass(frozen=True)
+class Argument:
+    """What a statement's ``$1`` stands for: a text (None is NULL) and the type it was sent as."""
+
+    text: str | None
+    type: RType = t.UNKNOWN
+
+
 @dataclass
 class Query:
     sql: str
@@ -169,6 +177,7 @@ class Compiler:
     ) -> None:
         self.catalog = catalog
         self.parameters = parameters or {}
+        self.arguments: Sequence[Argument] = ()
         self.now = now or datetime.now(UTC)
         self.transaction_start = transaction_start or self.now
         self.reads: dict[str, Relation] = {}
@@ -176,6 +185,7 @@ class Compiler:
         self._ctes: list[dict[str, list[Column]]] = []
         self._views: list[str] = []
         self._path: tuple[str, ...] | None = None
+        self._renamed: Sequence[Sequence[str]] = ()
         self.leader: list[str] = []
         """Functions used that exist on Redshift's leader node alone."""
 
@@ -509,6 +519,8 @@ class Compiler:
             )
         if not isinstance(node, exp.Table):
             raise Unsupported(f"{_name(node)} in FROM")
+        if isinstance(node.this, exp.Anonymous):
+            return self._table_function(node, scope)
         if not isinstance(node.this, exp.Identifier):
             raise Unsupported(f"{node.this.sql(dialect='redshift')} in FROM")
         parts = tuple(part.name.lower() for part in node.parts)
@@ -518,7 +530,7 @@ class Compiler:
                 if parts[0] in known:
                     columns = _renamed(known[parts[0]], names, alias)
                     return self._add(scope, Source(alias, columns), quote(parts[0]), names)
-        relation = self.catalog.relation(parts, self._path)
+        relation = self.catalog.relation(self._renamed_since(parts), self._path)
         self.reads[relation.key] = relation
         body = f"({self._view(relation)})" if relation.kind == "view" else ""
         source = Source(alias, _renamed(relation.columns, names, parts[-1]), relation)
@@ -530,6 +542,32 @@ class Compiler:
             where = self._partition_filter(node, relation, alias)
             sql = self.catalog.scan(relation, read, where, alias)
         return self._add(scope, source, sql, names)
+
+    def _renamed_since(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """What a view's text calls a relation, as it is called now: a view stays bound to it."""
+        schemas = [parts[-2]] if len(parts) > 1 else [*(self._path or ())]
+        for schema, old, new in self._renamed:
+            if old == parts[-1] and schema in schemas:
+                return schema, new
+        return parts
+
+    def _table_function(self, node: exp.Table, scope: Scope) -> str:
+        """``f() alias(name type, ...)`` in FROM."""
+        from local_aws.redshift import system
+
+        if node.this.expressions:
+            raise Unsupported(f"{node.this.name.upper()} with arguments in FROM")
+        alias = node.args.get("alias")
+        listed = alias.args.get("columns") or () if alias is not None else ()
+        columns = [
+            (column.name.lower(), t.from_sqlglot(column.args["kind"]))
+            for column in listed
+            if isinstance(column, exp.ColumnDef) and column.args.get("kind") is not None
+        ]
+        name = node.this.name.lower()
+        relation = system.table_function(cast(Any, self.catalog), name, columns)
+        shown = alias.name.lower() if alias is not None and alias.name else name
+        return self._add(scope, Source(shown, relation.columns), relation.sql, ())
 
     def _partition_filter(self, node: exp.Expr, relation: Relation, alias: str) -> str | None:
         """The parts of the query's WHERE that say which partitions of an external table matter."""
@@ -565,12 +603,13 @@ class Compiler:
             raise SqlError(f'infinite recursion in the view "{relation.name}"')
         ctes, self._ctes = self._ctes, []
         path, self._path = self._path, relation.path
+        renamed, self._renamed = self._renamed, relation.details.get("renamed", ())
         self._views.append(relation.key)
         try:
             body = self.query(parse_one(relation.definition))
         finally:
             self._views.pop()
-            self._ctes, self._path = ctes, path
+            self._ctes, self._path, self._renamed = ctes, path, renamed
         if relation.details.get("late"):
             relation.columns[:] = [replace(c, origin=None) for c in body.columns]
             return body.sql

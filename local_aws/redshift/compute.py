@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 import weakref
@@ -23,6 +24,8 @@ class Compute:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.pids = itertools.count(1073742000)
+        """The process ids of sessions, whatever they came by."""
         self._open: dict[tuple[str, str], Warehouse] = {}
         self._guard = threading.Lock()
 

@@ -71,7 +71,6 @@ class RedshiftData(Service):
         self._sessions: dict[str, Live] = {}
         self._running: dict[str, Live] = {}
         self._guard = threading.Lock()
-        self._pids = itertools.count(1073742000)
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -205,7 +204,7 @@ class RedshiftData(Service):
             live.session.cancelled.clear()
             return live
         workgroup, warehouse = self._where(request)
-        session = Session(warehouse, self.aws, self._spectrum(), next(self._pids))
+        session = Session(warehouse, self.aws, self._spectrum(), next(Compute.of(self.aws).pids))
         live = Live(str(uuid.uuid4()), session, workgroup, warehouse.database, keep or 0)
         live.busy.acquire()
         if keep:

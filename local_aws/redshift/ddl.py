@@ -750,15 +750,16 @@ def alter(sql: str) -> Statement:
         from local_aws.redshift import spectrum
 
         return spectrum.alter_partition(sql, parts, cursor)
+    renames = [cursor.peek(), cursor.peek(1)] == ["RENAME", "TO"]
     action = _alteration(cursor)
 
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
         relation = session.view.relation(parts)
         if relation.kind == "external":
             raise Unsupported("ALTER TABLE of an external table's columns", "Use Glue.")
-        if relation.kind not in ("table", "temp"):
+        if relation.kind not in ("table", "temp") and not (renames and relation.kind == "view"):
             raise SqlError(f'"{parts[-1]}" is not a table')
-        if relation.kind == "table":
+        if relation.kind in ("table", "view"):
             session.lock([lock_name(session, (relation.schema, relation.name))])
         action(session, relation)
         return _done()
@@ -940,11 +941,24 @@ def _drop_column(session: Session, relation: Relation, name: str, cascade: bool)
 
 
 def _rename(session: Session, relation: Relation, new: str) -> None:
+    """A new name; views that are bound to the relation stay bound to it."""
     if session.view.local(relation.schema, new, relation.kind == "temp") is not None:
         raise SqlError(f'Relation "{new}" already exists')
-    if dependents(session, relation.schema, relation.name):
-        raise Unsupported("renaming a table that a view is bound to", "Drop the view first.")
-    session.run(f"ALTER TABLE {relation.sql} RENAME TO {quote(new)}")
+    bound = [] if relation.kind == "temp" else dependents(session, relation.schema, relation.name)
+    kind = "VIEW" if relation.kind == "view" else "TABLE"
+    session.run(f"ALTER {kind} {relation.sql} RENAME TO {quote(new)}")
+    for view in bound:
+        details = dict(view.details)
+        details["depends"] = [
+            [schema, new if (schema, name) == (relation.schema, relation.name) else name]
+            for schema, name in details["depends"]
+        ]
+        written = {tuple(old): name for *old, name in details.get("renamed", ())}
+        before = [old for old, name in written.items() if name == relation.name]
+        known = [old for old in before if old[0] == relation.schema]
+        written[known[0] if known else (relation.schema, relation.name)] = new
+        details["renamed"] = [[*old, name] for old, name in written.items()]
+        session.view.annotate(view.sql, details, view=True)
 
 
 def _rename_column(session: Session, relation: Relation, old: str, new: str) -> None:

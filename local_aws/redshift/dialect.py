@@ -6,6 +6,7 @@ said in one place, :mod:`local_aws.redshift.functions`, and what is not there is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -93,6 +94,10 @@ def tokenize(sql: str) -> list[Token]:
         raise SqlError(f"syntax error: {error}") from None
 
 
+_STRINGS = (TokenType.STRING, TokenType.HEREDOC_STRING)
+_QUOTED = (*_STRINGS, TokenType.IDENTIFIER)
+
+
 @dataclass(frozen=True)
 class Word:
     """One word, mark or quoted text, from ``start`` to ``end`` (inclusive) in the statement."""
@@ -108,7 +113,7 @@ def words(sql: str) -> list[Word]:
     found: list[Word] = []
     for token in tokenize(sql):
         parts = sql[token.start : token.end + 1].split()
-        if len(parts) < 2 or token.token_type in (TokenType.STRING, TokenType.IDENTIFIER):
+        if len(parts) < 2 or token.token_type in _QUOTED:
             found.append(Word(token.text, token.token_type, token.start, token.end))
             continue
         at = token.start
@@ -117,6 +122,28 @@ def words(sql: str) -> list[Word]:
             found.append(Word(part, TokenType.VAR, at, at + len(part) - 1))
             at += len(part)
     return found
+
+
+_LEXEMES = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/"""
+    r"""|\$([A-Za-z_]\w*)?\$.*?\$(?(1)\1)\$|\$(?P<number>\d+)""",
+    re.DOTALL,
+)
+
+
+def numbered(sql: str) -> tuple[str, int]:
+    """A statement for :func:`parse_one`, and how many parameters ($1, $2, ...) it has.
+
+    A blank is put after each: sqlglot takes ``($1,$2)`` for a text in dollar quotes otherwise.
+    """
+    most = 0
+    pieces, at = [], 0
+    for found in _LEXEMES.finditer(sql):
+        if found["number"]:
+            most = max(most, int(found["number"]))
+            pieces.append(sql[at : found.end()] + " ")
+            at = found.end()
+    return "".join([*pieces, sql[at:]]), most
 
 
 def split(sql: str) -> list[str]:
@@ -154,8 +181,7 @@ class Cursor:
         if self.at + ahead >= len(self.tokens):
             return ""
         token = self.tokens[self.at + ahead]
-        quoted = token.token_type in (TokenType.STRING, TokenType.IDENTIFIER)
-        return "" if quoted else token.text.upper()
+        return "" if token.token_type in _QUOTED else token.text.upper()
 
     def accept(self, *words: str) -> bool:
         """Move past these words when they are next."""
@@ -183,7 +209,8 @@ class Cursor:
         return self.tokens[self.at - 1]
 
     def is_string(self) -> bool:
-        return bool(self) and self.tokens[self.at].token_type is TokenType.STRING
+        """Whether a text in quotes or in $$ is next."""
+        return bool(self) and self.tokens[self.at].token_type in _STRINGS
 
     def string(self) -> str:
         if not self.is_string():
@@ -202,7 +229,7 @@ class Cursor:
         if token.token_type is TokenType.IDENTIFIER:
             return token.text.lower()
         head = token.text[:1]
-        if token.token_type is TokenType.STRING or not (head.isalpha() or head in "_#"):
+        if token.token_type in _STRINGS or not (head.isalpha() or head in "_#"):
             self.at -= 1
             self.fail("expected a name")
         return token.text.lower()

@@ -40,7 +40,10 @@ def select(sql: str) -> Statement:
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
         return session.fetch(session.compiler(parameters).query(tree))
 
-    return Statement("SELECT", sql, run)
+    def columns(session: Session, parameters: dict[str, str]) -> list[Column]:
+        return session.compiler(parameters).query(tree).columns
+
+    return Statement("SELECT", sql, run, columns=columns)
 
 
 def with_query(sql: str) -> Statement:
@@ -444,6 +447,7 @@ def explain(sql: str) -> Statement:
     if cursor.peek() not in ("SELECT", "WITH", "("):
         raise Unsupported(f"EXPLAIN {cursor.peek()}")
     tree = parse_one(cursor.rest())
+    plan_column = Column("QUERY PLAN", varchar(65535))
 
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
         from local_aws.redshift.session import Outcome
@@ -457,6 +461,6 @@ def explain(sql: str) -> Statement:
             del lines[:count]
             return taken
 
-        return Outcome([Column("QUERY PLAN", varchar(65535))], fetch)
+        return Outcome([plan_column], fetch)
 
-    return Statement("EXPLAIN", sql, run)
+    return Statement("EXPLAIN", sql, run, columns=lambda *_: [plan_column])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from local_aws.service import AwsError
@@ -48,6 +50,53 @@ def of_duckdb(error: duckdb.Error) -> str:
             f" ({first.removeprefix('TransactionContext Error: ')})"
         )
     return first
+
+
+_STATES = (
+    ("syntax error|cannot insert multiple commands", "42601"),
+    ("The embedded AWS does not support", "0A000"),
+    ("Value too long", "22001"),
+    ("Divide by zero", "22012"),
+    ("Numeric data overflow", "22003"),
+    ("Invalid digit|invalid input syntax", "22P02"),
+    ("Cannot insert a NULL value", "23502"),
+    ("cannot run inside a transaction block", "25001"),
+    ("current transaction is aborted", "25P02"),
+    ('prepared statement ".*" already exists', "42P05"),
+    ('prepared statement ".*" does not exist', "26000"),
+    ('portal ".*" already exists', "42P03"),
+    ('portal ".*" does not exist', "34000"),
+    ("cached plan must not change", "0A000"),
+    ("deadlock detected", "40P01"),
+    ("Serializable isolation violation", "40001"),
+    ("permission denied", "42501"),
+    ("must be type boolean|is of type|cannot be matched", "42804"),
+    ("cannot cast type", "42846"),
+    ("is ambiguous", "42702"),
+    ("because other objects depend on it", "2BP01"),
+    ("unrecognized configuration parameter", "42704"),
+    ('schema ".*" already exists', "42P06"),
+    ("already exists", "42P07"),
+    ('schema ".*" does not exist', "3F000"),
+    ("(function|operator) .*does not exist", "42883"),
+    ('type ".*" does not exist', "42704"),
+    ('column ".*" .*does not exist', "42703"),
+    ('(relation|Table|View) ".*" does not exist', "42P01"),
+)
+"""What a message looks like, and the SQLSTATE that PostgreSQL gives it; the first one counts."""
+
+
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE of a failed statement, as a driver sees it.
+
+    https://www.postgresql.org/docs/8.0/errcodes-appendix.html
+    """
+    if isinstance(error, Cancelled):
+        return "57014"
+    if not isinstance(error, SqlError | duckdb.Error | AwsError):
+        return "XX000"
+    shown = shape(error)
+    return next((state for pattern, state in _STATES if re.search(pattern, shown)), "42000")
 
 
 def shape(error: Exception) -> str:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/redshift/latest/dg/r_expressions.html
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
@@ -79,6 +80,46 @@ def parameter(c: Compiler, node: exp.Placeholder, scope: Scope) -> Typed:
         raise SqlError(f"the parameter {name} has no value")
     c.used_parameters.add(name)
     return literal(c, exp.Literal.string(c.parameters[name]), scope)
+
+
+@rule(exp.Parameter)
+def argument(c: Compiler, node: exp.Parameter, scope: Scope) -> Typed:
+    """``$1``, a parameter of a prepared statement."""
+    number_of = int(node.name) if node.name.isdigit() else 0
+    if not 1 <= number_of <= len(c.arguments):
+        raise SqlError(f"there is no parameter ${node.name}")
+    given = c.arguments[number_of - 1]
+    kind, value = given.type, given.text
+    if value is None:
+        empty = Typed("NULL", t.NULL)
+        return empty if kind == t.UNKNOWN else c.cast(empty, kind)
+    if kind == t.UNKNOWN:
+        return literal(c, exp.Literal.string(value), scope)
+    if kind.name == "varchar":
+        return Typed(text(value), t.varchar(len(value.encode())), nullable=False)
+    if kind.name == "numeric":
+        kind, value = _numeric_of(value)
+    return Typed(f"CAST({text(value)} AS {kind.duck})", kind, literal=value, nullable=False)
+
+
+def _numeric_of(value: str) -> tuple[RType, str]:
+    """NUMERIC of a number's own digits, so that none is lost, and those digits."""
+    try:
+        digits = Decimal(value).as_tuple()
+    except InvalidOperation:
+        raise SqlError(f'invalid input syntax for type numeric: "{value}"') from None
+    if not isinstance(digits.exponent, int):
+        raise Unsupported(f"NUMERIC {value}")
+    scale = max(-digits.exponent, 0)
+    kind = t.numeric(max(len(digits.digits) + max(digits.exponent, 0), scale, 1), scale)
+    if kind.a > 38:
+        raise SqlError(f"the number {value} has more than 38 digits")
+    return kind, format(Decimal(value), "f")
+
+
+@rule(exp.RawString)
+def dollar_quoted(c: Compiler, node: exp.RawString, scope: Scope) -> Typed:
+    return literal(c, exp.Literal.string(node.name), scope)
 
 
 @rule(exp.Column)

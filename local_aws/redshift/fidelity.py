@@ -62,6 +62,10 @@ _DIFFERENT = {
     "IDENTITY": "numbers follow each other without gaps for the slices of a cluster",
     "COPY of Parquet": "objects whose names begin with _ or . are skipped",
     "UNLOAD": "one file for each partition, whatever the size",
+    "renamed tables under views": "views stay bound to them; PG_VIEWS and INFORMATION_SCHEMA.VIEWS"
+    " show a view's text as it was written",
+    "SVV_TABLE_INFO": "NULL for size, skew and unsorted rows, which are a cluster's",
+    "PG_CANCEL_BACKEND, PG_TERMINATE_BACKEND": "of a number that is written out",
     "SET": "search_path, query_group and cache settings; others take their default value alone",
     "sort order of text": "by bytes, as Redshift's",
     "error texts": "Redshift's words where they are known, DuckDB's elsewhere",
@@ -80,6 +84,9 @@ _REFUSED = {
     " BZIP2, LZOP, ZSTD, ENCRYPTED": "",
     "UNLOAD FORMAT JSON, FIXEDWIDTH, ESCAPE, MAXFILESIZE, ENCRYPTED": "",
     "TO_CHAR of numbers": "use CAST, ROUND and LPAD",
+    "SHOW TABLES, SCHEMAS, COLUMNS and GRANTS": "query SVV_TABLES and SVV_COLUMNS; dbt asks them"
+    " with datasharing: true alone",
+    "SYS_QUERY_DETAIL": "dbt's freshness by metadata: give a loaded_at_field",
     "functions and system views that are not listed": "refused by name",
     "statement_timeout, time zones other than UTC": "",
 }

@@ -941,6 +941,60 @@ def _pg_backend_pid(c: Compiler, args: list[Typed]) -> Typed:
     return typed(str(int(getattr(c.catalog, "pid", 0))), t.INT4)
 
 
+def _signal(name: str, terminate: bool) -> None:
+    @function(name, (1, 1), name.upper(), (f"{name.upper()}(1)", "0"))
+    def handler(c: Compiler, args: list[Typed]) -> Typed:
+        pid = args[0].literal
+        if pid is None or not pid.isdigit():
+            raise Unsupported(f"{name.upper()} of anything but a number", "Ask for its pid first.")
+        signal = getattr(c.catalog, "signal", None)
+        return typed("1" if signal is not None and signal(int(pid), terminate) else "0", t.INT4)
+
+
+_signal("pg_cancel_backend", terminate=False)
+_signal("pg_terminate_backend", terminate=True)
+
+
+@function(
+    "format_type", (2, 2), "c_intro_catalog_views",
+    ("FORMAT_TYPE(1043, 260)", "character varying(256)"),
+    ("FORMAT_TYPE(1700, 786438)", "numeric(12,2)"), ("FORMAT_TYPE(23, -1)", "integer"),
+)  # fmt: skip
+def _format_type(c: Compiler, args: list[Typed]) -> Typed:
+    """The name of a type by its number and modifier, for readers of the catalog tables."""
+    number, modifier = (c.cast(value, t.INT8).sql for value in args)
+    names = " ".join(
+        f"WHEN {oid} THEN '{t.LONG_NAMES.get(name, name)}'" for name, oid in t.OIDS.items()
+    )
+    size = f"({modifier} - 4)"
+    sql = (
+        f"CASE {number} {names} END || CASE WHEN {modifier} < 4 THEN ''"
+        f" WHEN {number} = {t.OIDS['numeric']}"
+        f" THEN '(' || ({size} >> 16) || ',' || ({size} & 65535) || ')'"
+        f" WHEN {number} IN ({t.OIDS['varchar']}, {t.OIDS['bpchar']}) THEN '(' || {size} || ')'"
+        f" ELSE '' END"
+    )
+    return typed(f"({sql})", t.varchar(256))
+
+
+_TABLE_PRIVILEGES = ("select", "insert", "update", "delete", "references", "drop", "truncate",
+                     "alter")  # fmt: skip
+
+
+@function("has_table_privilege", (2, 3), "r_HAS_TABLE_PRIVILEGE")
+def _has_table_privilege(c: Compiler, args: list[Typed]) -> Typed:
+    """There is one user, who may do everything to a table that exists."""
+    from local_aws.redshift.dialect import Cursor
+
+    table, privilege = args[-2], args[-1]
+    if table.literal is None:
+        raise Unsupported("HAS_TABLE_PRIVILEGE of a table that is not a literal")
+    c.catalog.relation(Cursor(table.literal).qualified())
+    if privilege.literal is not None and privilege.literal.lower() not in _TABLE_PRIVILEGES:
+        raise SqlError(f'unrecognized privilege type: "{privilege.literal}"')
+    return typed("TRUE", t.BOOL)
+
+
 # -- aggregates ----------------------------------------------------------------------------
 
 

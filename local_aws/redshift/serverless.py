@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from local_aws.redshift import logins
 from local_aws.redshift.compute import Compute
+from local_aws.redshift.wire.listener import HOST, Listener
 from local_aws.service import AwsError, Feature, Request, Response, Service, operation
 
-NAMESPACE, WORKGROUP, TAGS = (
-    "redshift-serverless/namespace",
-    "redshift-serverless/workgroup",
-    "redshift-serverless/tags",
-)
+NAMESPACE, WORKGROUP = logins.NAMESPACE, logins.WORKGROUP
+TAGS = "redshift-serverless/tags"
 _NAMESPACE_KEPT = (
     "adminUsername", "dbName", "defaultIamRoleArn", "iamRoles", "kmsKeyId", "logExports",
     "adminPasswordSecretKmsKeyId",
@@ -59,10 +58,38 @@ class RedshiftServerless(Service):
             "refused",
         ),
         Feature(
-            "Redshift Serverless", "connections on port 5439", "refused",
-            "use the Data API; there is no PostgreSQL server",
+            "Redshift Serverless", "connections by PostgreSQL's protocol", "different",
+            "with --redshift-port: one address on 127.0.0.1 for every workgroup; user, password"
+            " and database say which. The administrator's password (given, or in Secrets Manager)"
+            " or GetCredentials; simple and extended queries, cancel; statements go the way of the"
+            " Data API's. At most 100 connections",
+        ),
+        Feature(
+            "Redshift Serverless", "TLS, and so IAM log-in inside Redshift's own drivers",
+            "refused", "sslmode=disable; ask GetCredentials and give its user and password",
+        ),
+        Feature(
+            "Redshift Serverless", "statements sent ahead without Sync", "different",
+            "each commits by itself outside of BEGIN and COMMIT",
+        ),
+        Feature(
+            "Redshift Serverless", "COPY FROM STDIN, PostgreSQL's binary NUMERIC, arrays",
+            "refused", "",
         ),
     )  # fmt: skip
+
+    def setup(self) -> None:
+        port = self.aws.config.redshift_port
+        self.listener = None if port is None else Listener(self.aws, port)
+
+    def start(self) -> None:
+        """Listen for PostgreSQL clients, where a port is given."""
+        if self.listener is not None:
+            self.listener.start()
+
+    def stop(self) -> None:
+        if self.listener is not None:
+            self.listener.stop()
 
     # -- namespaces ------------------------------------------------------------------------
 
@@ -75,11 +102,7 @@ class RedshiftServerless(Service):
         """Create a namespace with its database (dev unless named)."""
         name = request["namespaceName"]
         _check_name(name, "The namespace name")
-        if request.get("manageAdminPassword") and request.get("adminUserPassword"):
-            raise AwsError(
-                "ValidationException",
-                "You can't use adminUserPassword if manageAdminPassword is true.",
-            )
+        self._check_password(request)
         self._check_role(request.get("defaultIamRoleArn"), request.get("iamRoles") or [])
         identifier = str(uuid.uuid4())
         namespace = {
@@ -104,7 +127,17 @@ class RedshiftServerless(Service):
                 )
             self.aws.store.put(NAMESPACE, name, namespace)
             self._tag(namespace["namespaceArn"], request.get("tags") or [])
+        if request.get("adminUserPassword"):
+            logins.set_password(self.aws, name, request["adminUserPassword"])
         return {"namespace": namespace}
+
+    @staticmethod
+    def _check_password(request: Request) -> None:
+        if request.get("manageAdminPassword") and request.get("adminUserPassword"):
+            raise AwsError(
+                "ValidationException",
+                "You can't use adminUserPassword if manageAdminPassword is true.",
+            )
 
     def _secret(self, namespace: dict[str, Any]) -> str:
         """The admin password in Secrets Manager, as ManageAdminPassword does."""
@@ -160,14 +193,26 @@ class RedshiftServerless(Service):
     )  # fmt: skip
     def UpdateNamespace(self, request: Request) -> Response:
         """Change a namespace's roles, administrator or log exports."""
+        self._check_password(request)
         namespace = self._namespace(request["namespaceName"])
         changes = {key: request[key] for key in _NAMESPACE_KEPT if request.get(key) is not None}
         merged = {**namespace, **changes}
         self._check_role(merged.get("defaultIamRoleArn"), merged.get("iamRoles") or [])
         if request.get("manageAdminPassword") and not namespace.get("adminPasswordSecretArn"):
             merged["adminPasswordSecretArn"] = self._secret(merged)
+            logins.forget_password(self.aws, namespace["namespaceName"])
+        if request.get("adminUserPassword"):
+            logins.set_password(self.aws, namespace["namespaceName"], request["adminUserPassword"])
+            self._drop_secret(merged)
         self.aws.store.put(NAMESPACE, request["namespaceName"], merged)
         return {"namespace": merged}
+
+    def _drop_secret(self, namespace: dict[str, Any]) -> None:
+        arn = namespace.pop("adminPasswordSecretArn", None)
+        if arn:
+            self.aws.client("secretsmanager").delete_secret(
+                SecretId=arn, ForceDeleteWithoutRecovery=True
+            )
 
     @operation("namespaceName")
     def DeleteNamespace(self, request: Request) -> Response:
@@ -188,10 +233,8 @@ class RedshiftServerless(Service):
         Compute.of(self.aws).drop(name)
         self.aws.store.delete(NAMESPACE, name)
         self.aws.store.delete(TAGS, namespace["namespaceArn"])
-        if namespace.get("adminPasswordSecretArn"):
-            self.aws.client("secretsmanager").delete_secret(
-                SecretId=namespace["adminPasswordSecretArn"], ForceDeleteWithoutRecovery=True
-            )
+        logins.forget_password(self.aws, name)
+        self._drop_secret(dict(namespace))
         return {"namespace": {**namespace, "status": "DELETING"}}
 
     # -- workgroups ------------------------------------------------------------------------
@@ -244,7 +287,14 @@ class RedshiftServerless(Service):
                     )
             self.aws.store.put(WORKGROUP, name, workgroup)
             self._tag(workgroup["workgroupArn"], request.get("tags") or [])
-        return {"workgroup": workgroup}
+        return {"workgroup": self._shown(workgroup)}
+
+    def _shown(self, workgroup: dict[str, Any]) -> dict[str, Any]:
+        """A workgroup with the address that it can be reached at, where it can."""
+        if self.listener is None:
+            return workgroup
+        at = {"address": HOST, "port": self.listener.port}
+        return {**workgroup, "endpoint": {**workgroup["endpoint"], **at}}
 
     @staticmethod
     def _check_capacity(request: Request) -> None:
@@ -266,7 +316,7 @@ class RedshiftServerless(Service):
     @operation("workgroupName")
     def GetWorkgroup(self, request: Request) -> Response:
         """One workgroup, with its endpoint."""
-        return {"workgroup": self._workgroup(request["workgroupName"])}
+        return {"workgroup": self._shown(self._workgroup(request["workgroupName"]))}
 
     @operation("maxResults", "nextToken", "ownerAccount")
     def ListWorkgroups(self, request: Request) -> Response:
@@ -274,7 +324,8 @@ class RedshiftServerless(Service):
         owner = request.get("ownerAccount")
         if owner and owner != self.aws.config.account:
             return {"workgroups": []}
-        return self._page(request, "workgroups", WORKGROUP)
+        page = self._page(request, "workgroups", WORKGROUP)
+        return {**page, "workgroups": [self._shown(each) for each in page["workgroups"]]}
 
     @operation("workgroupName", *_WORKGROUP_KEPT, differs="takes effect at once")
     def UpdateWorkgroup(self, request: Request) -> Response:
@@ -286,7 +337,7 @@ class RedshiftServerless(Service):
             changes["endpoint"] = {**workgroup["endpoint"], "port": changes["port"]}
         updated = {**workgroup, **changes}
         self.aws.store.put(WORKGROUP, request["workgroupName"], updated)
-        return {"workgroup": updated}
+        return {"workgroup": self._shown(updated)}
 
     @operation("workgroupName")
     def DeleteWorkgroup(self, request: Request) -> Response:
@@ -295,10 +346,10 @@ class RedshiftServerless(Service):
         Compute.of(self.aws).close(workgroup["namespaceName"])
         self.aws.store.delete(WORKGROUP, request["workgroupName"])
         self.aws.store.delete(TAGS, workgroup["workgroupArn"])
-        return {"workgroup": {**workgroup, "status": "DELETING"}}
+        return {"workgroup": {**self._shown(workgroup), "status": "DELETING"}}
 
     @operation("workgroupName", "dbName", "durationSeconds",
-               differs="the password opens nothing: there is no PostgreSQL server")  # fmt: skip
+               differs="one user for every caller")  # fmt: skip
     def GetCredentials(self, request: Request) -> Response:
         """A temporary user name and password of a workgroup."""
         if not request.get("workgroupName"):
@@ -307,12 +358,15 @@ class RedshiftServerless(Service):
         seconds = request.get("durationSeconds") or 900
         if not 900 <= seconds <= 3600:
             raise AwsError("ValidationException", "durationSeconds must be between 900 and 3600.")
-        now = self.aws.now()
+        user, expires = "IAM:root", self.aws.now() + timedelta(seconds=seconds)
+        password = logins.make_temporary(
+            self.aws, request["workgroupName"], request.get("dbName"), user, expires
+        )
         return {
-            "dbUser": "IAM:root",
-            "dbPassword": secrets.token_urlsafe(48),
-            "expiration": now + timedelta(seconds=seconds),
-            "nextRefreshTime": now + timedelta(seconds=seconds),
+            "dbUser": user,
+            "dbPassword": password,
+            "expiration": expires,
+            "nextRefreshTime": expires,
         }
 
     # -- tags ------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from local_aws.redshift.compiler import Column, Compiler, Query, concrete
+from local_aws.redshift.compiler import Argument, Column, Compiler, Query, concrete
 from local_aws.redshift.dialect import parse_one, split
 from local_aws.redshift.errors import Cancelled, SqlError, of_duckdb
 from local_aws.redshift.warehouse import View, Warehouse
 
 if TYPE_CHECKING:
     from local_aws.instance import Instance
+    from local_aws.redshift.statements import Statement
 
 Rows = Callable[[int], list[tuple[Any, ...]]]
 
@@ -68,6 +69,11 @@ class Session:
         self.query_id = 0
         self.busy = threading.Lock()
         self.after_commit: list[Callable[[], None]] = []
+        self.arguments: Sequence[Argument] = ()
+        self.terminate: Callable[[], None] = self.cancel
+        """What PG_TERMINATE_BACKEND does to this session."""
+        if pid:
+            warehouse.sessions[pid] = self
 
     # -- transactions ----------------------------------------------------------------------
 
@@ -114,6 +120,7 @@ class Session:
 
     def close(self) -> None:
         """End the session: what was not committed is lost, as are temporary tables."""
+        self.warehouse.sessions.pop(self.view.pid, None)
         if self.in_transaction:
             self.rollback()
         self.warehouse.locks.release(self)
@@ -130,29 +137,79 @@ class Session:
         Raises:
             SqlError: it fails, in Redshift's words. Cancelled: it was cancelled.
         """
-        from local_aws.redshift import statements
-
-        parts = split(sql)
-        if len(parts) > 1:
-            raise SqlError("cannot insert multiple commands into a prepared statement")
-        if not parts:
+        statement = self.read(sql)
+        if statement is None:
             consume(Outcome())
             return Outcome()
-        statement = statements.read(parts[0])
+        return self.perform(statement, consume, parameters)
+
+    def read(self, sql: str) -> Statement | None:
+        """The one statement of a text; None when there is none.
+
+        Raises:
+            SqlError: it is not one, and so the transaction has failed.
+        """
+        from local_aws.redshift import statements
+
+        try:
+            parts = split(sql)
+            if len(parts) > 1:
+                raise SqlError("cannot insert multiple commands into a prepared statement")
+            return statements.read(parts[0]) if parts else None
+        except SqlError:
+            self.failed = self.in_transaction
+            raise
+
+    def describe(
+        self, statement: Statement, arguments: Sequence[Argument] = ()
+    ) -> list[Column] | None:
+        """The columns of a statement's result, without running it; None when it has none.
+
+        Raises:
+            SqlError: it cannot be compiled, and so the transaction has failed.
+        """
+        if statement.columns is None:
+            return None
+        self._check_failed()
+        self.arguments, self.view.describing = arguments, True
+        try:
+            return [_concrete(column) for column in statement.columns(self, {})]
+        except BaseException as error:
+            self._fail(not self.in_transaction)
+            if isinstance(error, duckdb.Error):
+                raise SqlError(of_duckdb(error)) from error
+            raise
+        finally:
+            self.arguments, self.view.describing = (), False
+
+    def _check_failed(self) -> None:
+        if self.failed:
+            raise SqlError(
+                "current transaction is aborted, commands ignored until end of transaction block"
+            )
+
+    def perform(
+        self,
+        statement: Statement,
+        consume: Consumer,
+        parameters: dict[str, str] | None = None,
+        arguments: Sequence[Argument] = (),
+    ) -> Outcome:
+        """Run a statement that was read: :meth:`execute`'s second half."""
+        from local_aws.redshift import statements
+
         if self.cancelled.is_set():
             raise Cancelled
         if statement.controls:
             outcome = statement.run(self, parameters or {})
             consume(outcome)
             return outcome
-        if self.failed:
-            raise SqlError(
-                "current transaction is aborted, commands ignored until end of transaction block"
-            )
-        if statement.alone and self.in_transaction:
-            raise SqlError(f"{statement.word} cannot run inside a transaction block")
+        self._check_failed()
         own = self.autocommit = not self.in_transaction
+        self.arguments = arguments
         try:
+            if statement.alone and self.in_transaction:
+                raise SqlError(f"{statement.word} cannot run inside a transaction block")
             if own:
                 self.lock(statements.locks(statement, self))
                 self.begin()
@@ -169,6 +226,8 @@ class Session:
         except BaseException:
             self._fail(own)
             raise
+        finally:
+            self.arguments = ()
         return outcome
 
     def _fail(self, own: bool) -> None:
@@ -178,7 +237,9 @@ class Session:
             self.failed = True
 
     def compiler(self, parameters: dict[str, str] | None = None) -> Compiler:
-        return Compiler(self.view, parameters, datetime.now(UTC), self.transaction_start)
+        made = Compiler(self.view, parameters, datetime.now(UTC), self.transaction_start)
+        made.arguments = self.arguments
+        return made
 
     def query(self, sql: str, parameters: dict[str, str]) -> Outcome:
         """A SELECT."""

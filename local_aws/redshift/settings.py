@@ -137,13 +137,18 @@ def set_parameter(sql: str) -> Statement:
         cursor.fail("expected a value")
 
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
-        _assign(session, name, values)
+        assign(session, name, values)
         return _done()
 
     return Statement("SET", sql, run)
 
 
-def _assign(session: Session, name: str, values: list[str]) -> None:
+def assign(session: Session, name: str, values: list[str]) -> None:
+    """Set a parameter of a session.
+
+    Raises:
+        Unsupported: there is no such parameter here, or it cannot have that value.
+    """
     if name not in DEFAULTS:
         raise Unsupported(f"the parameter {name}")
     value = ", ".join(values)
@@ -153,6 +158,14 @@ def _assign(session: Session, name: str, values: list[str]) -> None:
     if name == "search_path":
         session.view.search_path = tuple(part.strip().lower() for part in value.split(","))
         value = ", ".join(session.view.search_path)
+    elif name == "client_encoding":
+        if value.strip("'").upper().replace("-", "") not in ("UTF8", "UNICODE"):
+            raise Unsupported(f"client_encoding = {value}", "Its value here is UTF8.")
+        value = DEFAULTS[name]
+    elif name == "datestyle":
+        if value.lower() not in ("iso", DEFAULTS[name].lower()):
+            raise Unsupported(f"datestyle = {value}", f"Its value here is {DEFAULTS[name]}.")
+        value = DEFAULTS[name]
     elif name == "timezone":
         if value.upper() not in ("UTC", "GMT", "ETC/UTC"):
             raise Unsupported("a session time zone other than UTC", "Use CONVERT_TIMEZONE.")
@@ -194,6 +207,10 @@ def show(sql: str) -> Statement:
         raise Unsupported(f"SHOW {cursor.peek()}", "Query SVV_TABLES and SVV_COLUMNS.")
     name = cursor.name()
     cursor.end()
+    if name == "all":
+        columns = [Column("name", t.varchar(128)), Column("setting", t.varchar(256))]
+    else:
+        columns = [Column(name, t.varchar(256))]
 
     def run(session: Session, parameters: dict[str, str]) -> Outcome:
         from local_aws.redshift.session import Outcome
@@ -206,9 +223,6 @@ def show(sql: str) -> Statement:
             rows.append((session.settings.get(each, DEFAULTS[each]),))
         if name == "all":
             rows = [(each, *row) for each, row in zip(wanted, rows, strict=True)]
-            columns = [Column("name", t.varchar(128)), Column("setting", t.varchar(256))]
-        else:
-            columns = [Column(name, t.varchar(256))]
 
         def fetch(count: int) -> list[tuple[str, ...]]:
             taken = rows[:count]
@@ -217,7 +231,7 @@ def show(sql: str) -> Statement:
 
         return Outcome(columns, fetch)
 
-    return Statement("SHOW", sql, run)
+    return Statement("SHOW", sql, run, columns=lambda *_: columns)
 
 
 # -- maintenance ---------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from local_aws.redshift.dialect import Cursor
 from local_aws.redshift.errors import SqlError, Unsupported
 
 if TYPE_CHECKING:
+    from local_aws.redshift.compiler import Column
     from local_aws.redshift.session import Outcome, Session
 
 Runner = Callable[["Session", dict[str, str]], "Outcome"]
+Describer = Callable[["Session", dict[str, str]], "list[Column]"]
 
 
 @dataclass
@@ -20,7 +22,8 @@ class Statement:
     """One statement, read.
 
     ``controls`` begin and end transactions; ``alone`` cannot run in one; ``commits`` ends one.
-    ``writes`` are the relations it changes, as named in it.
+    ``writes`` are the relations it changes, as named in it. ``columns`` says which columns its
+    result has, without running it; None when it has no result.
     """
 
     word: str
@@ -30,6 +33,7 @@ class Statement:
     alone: bool = False
     commits: bool = False
     writes: tuple[tuple[str, ...], ...] = ()
+    columns: Describer | None = None
 
     def run(self, session: Session, parameters: dict[str, str]) -> Outcome:
         return self.runner(session, parameters)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws.redshift import types as t
 from local_aws.redshift.compiler import Column, Relation, quote, text
-from local_aws.redshift.errors import Unsupported
+from local_aws.redshift.errors import SqlError, Unsupported
 from local_aws.redshift.types import RType
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NAME = t.varchar(128)
 LONG = t.varchar(4000)
 OWNER = "admin"
+CLASS, RULES = 1259, 2618
+"""The numbers of PG_CLASS and PG_REWRITE themselves."""
 Rows = Iterator[Sequence[Any]]
 Shape = tuple[tuple[str, RType], ...]
 _VIEWS: dict[str, tuple[str, Shape, Callable[[View], Rows]]] = {}
@@ -139,7 +141,8 @@ def _column_rows(view: View, found: Sequence[Relation]) -> Rows:
 
 @system_view("information_schema", "columns", **_COLUMNS)
 def _columns(view: View) -> Rows:
-    return _column_rows(view, view.relations())
+    """Without late-binding views: SVV_COLUMNS and PG_GET_LATE_BINDING_VIEW_COLS have those."""
+    return _column_rows(view, [each for each in view.relations() if not each.details.get("late")])
 
 
 def _keys(view: View) -> Iterator[tuple[Relation, str, str, list[str]]]:
@@ -212,13 +215,64 @@ def _pg_class(view: View) -> Rows:
                "v" if each.kind == "view" else "r", len(each.columns))  # fmt: skip
 
 
-@system_view("pg_catalog", "pg_attribute", attrelid=t.INT8, attname=NAME, attnum=t.INT4,
-             attnotnull=t.BOOL, attisdropped=t.BOOL)  # fmt: skip
+@system_view("pg_catalog", "pg_attribute", attrelid=t.INT8, attname=NAME, atttypid=t.INT8,
+             attnum=t.INT4, atttypmod=t.INT4, attnotnull=t.BOOL, attisdropped=t.BOOL,
+             attisdistkey=t.BOOL, attsortkeyord=t.INT4)  # fmt: skip
 def _pg_attribute(view: View) -> Rows:
     for each in view.relations():
+        if each.details.get("late"):
+            continue  # PG_GET_LATE_BINDING_VIEW_COLS has these
+        keys = each.details.get("sortkey", [])
         for position, column in enumerate(each.columns, 1):
-            yield (identifier(each.schema, each.name), column.name, position,
-                   not column.nullable, False)  # fmt: skip
+            yield (
+                identifier(each.schema, each.name), column.name, column.type.oid, position,
+                column.type.modifier, not column.nullable, False,
+                each.details.get("distkey") == column.name,
+                keys.index(column.name) + 1 if column.name in keys else 0,
+            )  # fmt: skip
+
+
+@system_view("pg_catalog", "pg_description", objoid=t.INT8, classoid=t.INT8, objsubid=t.INT4,
+             description=LONG)  # fmt: skip
+def _pg_description(view: View) -> Rows:
+    """Comments: of a relation under 0, of a column under its position."""
+    for each in view.relations():
+        number = identifier(each.schema, each.name)
+        if each.details.get("comment"):
+            yield number, CLASS, 0, each.details["comment"]
+        for position, column in enumerate(each.columns, 1):
+            comment = each.details["columns"].get(column.name, {}).get("comment")
+            if comment:
+                yield number, CLASS, position, comment
+
+
+@system_view("pg_catalog", "pg_rewrite", oid=t.INT8, rulename=NAME, ev_class=t.INT8)
+def _pg_rewrite(view: View) -> Rows:
+    """Each view is a rule."""
+    for each in view.relations():
+        if each.kind == "view":
+            yield _rule(each), "_RETURN", identifier(each.schema, each.name)
+
+
+def _rule(each: Relation) -> int:
+    return identifier(each.schema, each.name, "_RETURN")
+
+
+@system_view("pg_catalog", "pg_depend", classid=t.INT8, objid=t.INT8, objsubid=t.INT4,
+             refclassid=t.INT8, refobjid=t.INT8, refobjsubid=t.INT4,
+             deptype=t.varchar(1))  # fmt: skip
+def _pg_depend(view: View) -> Rows:
+    """Which relations the views are bound to."""
+    for each in view.relations():
+        for schema, name in each.details.get("depends", ()):
+            yield RULES, _rule(each), 0, CLASS, identifier(schema, name), 0, "n"
+
+
+@system_view("pg_catalog", "pg_proc", oid=t.INT8, proname=NAME, pronamespace=t.INT8,
+             proowner=t.INT4)  # fmt: skip
+def _pg_proc(view: View) -> Rows:
+    """User-defined functions, of which there are none; built-in ones are not listed."""
+    return iter(())
 
 
 @system_view("pg_catalog", "pg_tables", schemaname=NAME, tablename=NAME, tableowner=NAME)
@@ -261,6 +315,53 @@ def _pg_table_def(view: View) -> Rows:
                 each.details.get("distkey") == column.name,
                 keys.index(column.name) + 1 if column.name in keys else 0, not column.nullable,
             )  # fmt: skip
+
+
+# -- functions in FROM ---------------------------------------------------------------------
+
+
+def late_binding_columns(view: View) -> Rows:
+    """Schema, view, column, type and position of the views WITH NO SCHEMA BINDING.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/PG_GET_LATE_BINDING_VIEW_COLS.html
+    """
+    from local_aws.redshift.compiler import Compiler, concrete
+    from local_aws.redshift.dialect import parse_one
+
+    for each in tables(view):
+        if not each.details.get("late"):
+            continue
+        whole = parse_one(f"SELECT * FROM {quote(each.schema)}.{quote(each.name)}")
+        try:
+            columns = Compiler(view).query(whole).columns
+        except SqlError:
+            continue  # what it reads is gone: it has no columns until that is back
+        for position, column in enumerate(columns, 1):
+            yield each.schema, each.name, column.name, str(concrete(column.type)), position
+
+
+TABLE_FUNCTIONS: dict[str, tuple[int, Callable[[View], Rows]]] = {
+    "pg_get_late_binding_view_cols": (5, late_binding_columns),
+}
+"""Functions in FROM that give records: how many columns, and what yields the rows."""
+
+
+def table_function(view: View, name: str, columns: Sequence[tuple[str, RType]]) -> Relation:
+    """A function in FROM with its column definition list.
+
+    Raises:
+        Unsupported: another function. SqlError: the columns are not the function's.
+    """
+    known = TABLE_FUNCTIONS.get(name)
+    if known is None:
+        raise Unsupported(f"the function {name.upper()} in FROM")
+    count, rows = known
+    if not columns:
+        raise SqlError('a column definition list is required for functions returning "record"')
+    if len(columns) != count:
+        raise SqlError(f"function {name} returns {count} columns, not {len(columns)}")
+    made = [Column(column, kind, True) for column, kind in columns]
+    return Relation("system", "pg_catalog", name, made, sql=_table(made, rows(view)))
 
 
 # -- svv_ ----------------------------------------------------------------------------------
@@ -308,8 +409,12 @@ def _svv_all_columns(view: View) -> Rows:
 
 @system_view("pg_catalog", "svv_table_info", database=NAME, schema=NAME, table_id=t.INT8,
              table=NAME, encoded=t.varchar(16), diststyle=NAME, sortkey1=NAME,
-             sortkey_num=t.INT4, tbl_rows=t.numeric(38, 0))  # fmt: skip
+             max_varchar=t.INT4, sortkey1_enc=t.varchar(32), sortkey_num=t.INT4, size=t.INT8,
+             pct_used=t.numeric(10, 4), unsorted=t.numeric(5, 2), stats_off=t.numeric(5, 2),
+             tbl_rows=t.numeric(38, 0), skew_sortkey1=t.numeric(19, 2),
+             skew_rows=t.numeric(19, 2))  # fmt: skip
 def _svv_table_info(view: View) -> Rows:
+    """Tables that have rows; NULL for what slices and blocks of a cluster would say."""
     for each in tables(view):
         if each.kind != "table":
             continue
@@ -318,8 +423,16 @@ def _svv_table_info(view: View) -> Rows:
         style = details.get("diststyle", "AUTO")
         style = f"KEY({details['distkey']})" if style == "KEY" else style
         keys = details.get("sortkey", [])
-        yield (view.database, each.schema, identifier(each.schema, each.name), each.name, "Y",
-               style, keys[0] if keys else None, len(keys), row[0] if row else 0)  # fmt: skip
+        longest = max((c.type.a for c in each.columns if c.type.name == "varchar"), default=0)
+        encodings = {name: note.get("encode") for name, note in details["columns"].items()}
+        if not row or not row[0]:
+            continue
+        yield (
+            view.database, each.schema, identifier(each.schema, each.name), each.name,
+            "Y" if any(encodings.values()) else "Y, AUTO(ENCODE)", style,
+            keys[0] if keys else None, longest, encodings.get(keys[0]) if keys else None,
+            len(keys), None, None, None, 0, row[0], None, None,
+        )  # fmt: skip
 
 
 @system_view("pg_catalog", "svv_external_schemas", esoid=t.INT8, eskind=t.INT4, schemaname=NAME,
@@ -423,5 +536,5 @@ def _stl_load_commits(view: View) -> Rows:
 
 
 def names() -> list[str]:
-    """Every system view, for the fidelity list."""
-    return sorted(name.removeprefix("pg_catalog.") for name in _VIEWS)
+    """Every system view, and function in FROM, for the fidelity list."""
+    return sorted([name.removeprefix("pg_catalog.") for name in _VIEWS] + list(TABLE_FUNCTIONS))

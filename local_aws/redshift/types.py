@@ -45,6 +45,17 @@ class RType:
         return DUCK[self.name]
 
     @property
+    def oid(self) -> int:
+        return OIDS["varchar" if self.name in ("unknown", "null") else self.name]
+
+    @property
+    def modifier(self) -> int:
+        """The length, or precision and scale, as PG_ATTRIBUTE.ATTTYPMOD has it; else -1."""
+        if self.name == "numeric":
+            return ((self.a << 16) | self.b) + 4
+        return self.a + 4 if self.name in ("varchar", "bpchar") else -1
+
+    @property
     def is_integer(self) -> bool:
         return self.name in INTEGERS
 
@@ -96,6 +107,24 @@ DUCK = {
     "time": "TIME",
     "interval": "INTERVAL",
 }
+OIDS = {
+    "bool": 16,
+    "int8": 20,
+    "int2": 21,
+    "int4": 23,
+    "unknown": 705,
+    "float4": 700,
+    "float8": 701,
+    "bpchar": 1042,
+    "varchar": 1043,
+    "date": 1082,
+    "time": 1083,
+    "timestamp": 1114,
+    "timestamptz": 1184,
+    "interval": 1186,
+    "numeric": 1700,
+}
+"""The numbers of types in PG_TYPE, which the wire protocol uses too."""
 DIGITS = {"int2": 5, "int4": 10, "int8": 19}
 
 BOOL = RType("bool")
@@ -117,6 +146,7 @@ _SIMPLE = {
     DType.TIMESTAMP: TIMESTAMP,
     DType.TIMESTAMPTZ: TIMESTAMPTZ,
     DType.TIME: TIME,
+    DType.NAME: RType("varchar", 128),
 }
 _STRINGS = (DType.VARCHAR, DType.NVARCHAR, DType.TEXT)
 _CHARS = (DType.CHAR, DType.NCHAR, DType.BPCHAR)

@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,6 +24,9 @@ from local_aws.redshift import types as t
 from local_aws.redshift.compiler import Column, Relation, quote, text
 from local_aws.redshift.errors import Cancelled, SqlError, Unsupported
 from local_aws.redshift.macros import MACROS
+
+if TYPE_CHECKING:
+    from local_aws.redshift.session import Session
 
 INTERNAL = "_rs"
 HIDDEN_SCHEMAS = ("main", "information_schema", "pg_catalog", INTERNAL)
@@ -95,6 +98,8 @@ class Warehouse:
         self.path = path
         self.database = database
         self.locks = Locks()
+        self.sessions: dict[int, Session] = {}
+        """The sessions that have a process id (PG_BACKEND_PID), by it."""
         self._db = duckdb.connect(str(path))
         try:
             self._prepare()
@@ -138,6 +143,9 @@ class Warehouse:
         return cursor
 
     def close(self) -> None:
+        """Close the file; connections that are open end."""
+        for session in list(self.sessions.values()):
+            session.terminate()
         with contextlib.suppress(duckdb.Error):
             self._db.execute("CHECKPOINT")
         self._db.close()
@@ -155,6 +163,8 @@ class View:
         self.spectrum = spectrum
         self.search_path: tuple[str, ...] = ("$user", "public")
         self.pid = 0
+        self.describing = False
+        """Whether a statement is compiled to be described, not run."""
 
     # -- names -----------------------------------------------------------------------------
 
@@ -257,6 +267,19 @@ class View:
             [*where, name, *where, name],
         ).fetchone()
         return json.loads(row[0]) if row and row[0] else {}
+
+    # -- other sessions --------------------------------------------------------------------
+
+    def signal(self, pid: int, terminate: bool) -> bool:
+        """Cancel another session's statement, or end the session; False when there is none."""
+        session = self.warehouse.sessions.get(pid)
+        if session is None or self.describing:
+            return session is not None
+        if terminate:
+            session.terminate()
+        else:
+            session.cancel()
+        return True
 
     # -- schemas ---------------------------------------------------------------------------
 

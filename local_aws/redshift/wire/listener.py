@@ -1,0 +1,106 @@
+"""Listens for PostgreSQL clients on 127.0.0.1, a thread for each connection."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from local_aws.redshift.logins import LoginError
+from local_aws.redshift.wire.connection import Connection
+
+if TYPE_CHECKING:
+    from local_aws.instance import Instance
+
+HOST = "127.0.0.1"
+MOST_CONNECTIONS = 100
+STOP_SECONDS = 5.0
+
+
+class Listener:
+    """One address for every workgroup; threads of its own, so that HTTP requests do not wait."""
+
+    def __init__(self, aws: Instance, port: int) -> None:
+        self.aws = aws
+        self._asked = port
+        self._socket: socket.socket | None = None
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._guard = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 was any free one."""
+        return self._socket.getsockname()[1] if self._socket else self._asked
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is in use.
+        """
+        try:
+            self._socket = socket.create_server((HOST, self._asked), backlog=64)
+        except OSError as error:
+            raise OSError(error.errno, f"Redshift's port {self._asked}: {error.strerror}") from None
+        threading.Thread(target=self._accept, name="redshift-wire", daemon=True).start()
+
+    def _accept(self) -> None:
+        listening = self._socket
+        while listening is not None:
+            try:
+                client, _ = listening.accept()
+            except OSError:
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(self, client)
+            thread = threading.Thread(
+                target=self._serve, args=(connection,), name="redshift-client", daemon=True
+            )
+            with self._guard:
+                self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.run()
+        finally:
+            with self._guard:
+                self._connections.pop(connection, None)
+
+    def check_room(self) -> None:
+        """Refuse a connection too many.
+
+        Raises:
+            LoginError: as PostgreSQL words it.
+        """
+        with self._guard:
+            if len(self._connections) > MOST_CONNECTIONS:
+                raise LoginError("53300", f"connection limit {MOST_CONNECTIONS} exceeded")
+
+    def cancel(self, pid: int, secret: int) -> None:
+        """Stop what the connection with that process id runs, if its secret is known."""
+        with self._guard:
+            found = [
+                each
+                for each in self._connections
+                if each.session is not None
+                and each.session.view.pid == pid
+                and hmac.compare_digest(str(each.secret), str(secret))
+            ]
+        for each in found:
+            each.cancel()
+
+    def stop(self) -> None:
+        """End every connection, and listen no more."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+        with self._guard:
+            connections = dict(self._connections)
+        for connection in connections:
+            connection.terminate()
+        for thread in connections.values():
+            thread.join(STOP_SECONDS)
