@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -139,19 +139,25 @@ class Harness:
         run_id = self._trigger(DISTURBED)
         began = time.monotonic()
         for crash in crashes:
-            killed = strike(self.settings, run_id, crash, self.usual)
-            if killed is None:
-                continue
-            result.met.append(f"killed {killed}, {time.monotonic() - began:.0f} s into the night")
-            print(f"{result.name}          {result.met[-1]}", flush=True)
-            if crash.kind in RESTARTED:
-                time.sleep(NOTICED)
-                stack.up(self.settings)
-            self._look(result)
+            self._crash(result, run_id, crash, began)
+        if not result.met:
+            # The night was quicker than usual and past each of the seed's moments: now, then.
+            self._crash(result, run_id, replace(crashes[-1], kind="task", part=0.0), began)
         if not result.met:
             result.problems.append("the night ended before anything was killed")
         self._end(result, run_id)
         result.seconds = time.monotonic() - began
+
+    def _crash(self, result: Result, run_id: str, crash: Crash, began: float) -> None:
+        killed = strike(self.settings, run_id, crash, self.usual)
+        if killed is None:
+            return
+        result.met.append(f"killed {killed}, {time.monotonic() - began:.0f} s into the night")
+        print(f"{result.name}          {result.met[-1]}", flush=True)
+        if crash.kind in RESTARTED:
+            time.sleep(NOTICED)
+            stack.up(self.settings)
+        self._look(result)
 
     def run_with_faults(self, seed: int, rate: float, and_next: bool = False) -> Result:
         """The second night with a share of all requests throttled, failed or unanswered."""

@@ -82,6 +82,16 @@ class RunningTasks:
             )
         )
 
+    def is_over(self, task: str) -> bool:
+        """Whether a task has ended well: it does not run again by itself."""
+        return bool(
+            self._ask(
+                "select 1 from task_instance"
+                " where run_id = ? and task_id = ? and state = 'success'",
+                task,
+            )
+        )
+
     def has_ended(self) -> bool:
         states = self._ask("select state from dag_run where run_id = ?")
         return bool(states) and states[0][0] in ("success", "failed")
@@ -93,9 +103,14 @@ class RunningTasks:
 def strike(settings: Settings, run_id: str, crash: Crash, usual: dict[str, float]) -> str | None:
     """Kill with SIGKILL what `crash` says, when it says; what was killed, in words.
 
-    `usual` are the tasks' usual durations, seconds. None when the run ended before.
+    `usual` are the tasks' usual durations, seconds. None when the run, or the task whose Spark was
+    to die, ended before.
     """
     tasks = RunningTasks(settings, run_id)
+
+    def too_late() -> bool:
+        return tasks.has_ended() or (crash.kind.startswith("Spark") and tasks.is_over(crash.task))
+
     try:
         if not _wait(lambda: tasks.has_begun(crash.task), tasks.has_ended):
             return None
@@ -114,9 +129,7 @@ def strike(settings: Settings, run_id: str, crash: Crash, usual: dict[str, float
                 killed.append(f"{name}, pid {pid}, with {', '.join(at) or 'no task'} running")
             return bool(killed)
 
-        if not _wait(kill, tasks.has_ended):
-            return None
-        return killed[0]
+        return killed[0] if _wait(kill, too_late) else None
     finally:
         tasks.close()
 
