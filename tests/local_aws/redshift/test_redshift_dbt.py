@@ -201,6 +201,7 @@ def dbt(server: Server, tmp_path: Path) -> Iterator[Dbt]:
     running.end()
 
 
+@pytest.mark.slow
 def test_a_project_is_built_tested_and_documented(server: Server, dbt: Dbt, tmp_path: Path) -> None:
     warehouse = Warehouse(server)
     warehouse.ok("create schema landing")
