@@ -252,6 +252,7 @@ with DAG(
         spectrum: list[str],
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
+        from madrugada.publishing import published_versions
         from madrugada.report import reconcile_night, this_run
 
         return reconcile_night(
@@ -263,6 +264,7 @@ with DAG(
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},
             layers=LAYERS,
+            published=published_versions("gold"),
         )
 
     report = reconcile(
@@ -290,9 +292,9 @@ with DAG(
     take_turn >> [create_tables, create_external_schema]
     [publish_gold, create_tables] >> load_warehouse
 
-    publish_gold >> ask_athena
-    [load_warehouse, create_external_schema] >> prune_warehouse >> ask_redshift
-    [publish_gold, create_external_schema] >> ask_spectrum
+    # All three are asked once all is loaded, and again when the load is cleared.
+    [load_warehouse, create_external_schema] >> prune_warehouse
+    prune_warehouse >> [ask_athena, ask_redshift, ask_spectrum]
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
 
     # Whatever is cleared between these two takes them along.

@@ -118,6 +118,21 @@ def published_key(layer: str, table: str) -> str:
     return found["StorageDescriptor"]["Location"].split("/", 3)[3].rstrip("/") + "/"
 
 
+def published_versions(layer: str) -> dict[str, str]:
+    """Which version of each of a layer's tables readers see now."""
+    pages = (
+        GlueCatalogHook()
+        .conn.get_paginator("get_tables")
+        .paginate(DatabaseName=settings().database(layer))
+    )
+    return {
+        table["Name"]: table["Parameters"][VERSION]
+        for page in pages
+        for table in page["TableList"]
+        if VERSION in table.get("Parameters", {})
+    }
+
+
 def _table_input(name: str, candidate: dict[str, Any]) -> dict[str, Any]:
     return {
         "Name": name,

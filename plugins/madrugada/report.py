@@ -83,6 +83,7 @@ def reconcile_night(
     questions: Sequence[str],
     answers: Mapping[str, Sequence[str]],
     layers: Mapping[str, str],
+    published: Mapping[str, str],
 ) -> str:
     """Compare all that is known of the night, write its report to the gold bucket, give its text.
 
@@ -94,6 +95,9 @@ def reconcile_night(
             Athena, the others' by the Redshift Data API.
         layers: figure of the answers to the check of gold's audit that has it as silver and gold
             have it, as ``{"total_by_product: total_value": "processed_sales: total value"}``.
+        published: the version of each gold table that readers see now. When it is not this run's,
+            because another night has published since and a part of this one was cleared, the
+            engines are compared with that version, and with each other.
 
     Returns:
         The report in short, for a message.
@@ -108,6 +112,10 @@ def reconcile_night(
         for index, question in enumerate(questions)
     }
     files = delivered_files(night["manifest_keys"])
+    gold = said_by["gold"]["tables"]
+    since = {name: published.get(name, "") for name in gold}
+    since = {name: one for name, one in since.items() if one != versions["gold"]}
+    seen = {name: job_report("gold", one)["tables"][name] for name, one in since.items() if one}
     try:
         figures = [
             *delivery_figures(
@@ -115,7 +123,12 @@ def reconcile_night(
                 said_by["silver"]["datasets"],
                 audit_checks(audits["silver"]),
             ),
-            *answer_figures(asked, said_by["gold"]["tables"], audit_checks(audits["gold"]), layers),
+            *answer_figures(
+                asked,
+                {**gold, **seen},
+                {} if since else audit_checks(audits["gold"]),
+                {} if since else layers,
+            ),
         ]
     except ValueError as error:
         raise AirflowFailException(f"The night cannot be reconciled: {error}") from error
@@ -128,13 +141,14 @@ def reconcile_night(
         "run_id": run.run_id,
         "delivery_date": night["delivery_date"],
         "versions": dict(versions),
+        "published_since": since,
         "datasets": {
             name: _dataset(said, files.get(name))
             for name, said in said_by["silver"]["datasets"].items()
         },
         "gold": {
             name: {key: said.get(key) for key in ("rows", "files", "bytes", "seconds")}
-            for name, said in said_by["gold"]["tables"].items()
+            for name, said in gold.items()
         },
         "figures": [figure.as_json() for figure in figures],
         "answers": {
@@ -348,7 +362,8 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
         [(one["task"], one["state"], one["seconds"]) for one in report["durations"]["tasks"]],
     )
     title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
-    parts = [title, datasets, gold, compared, *report["differences"], tasks, _cost_table(report)]
+    said = [*_since(report), *report["differences"]]
+    parts = [title, datasets, gold, compared, *said, tasks, _cost_table(report)]
     return "\n\n".join(parts)
 
 
@@ -393,6 +408,13 @@ def _cost_sentence(cost: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
+def _since(report: Mapping[str, Any]) -> list[str]:
+    if not report["published_since"]:
+        return []
+    versions = ", ".join(sorted(set(report["published_since"].values())))
+    return [f"Published since by another run, and compared as it is now: gold {versions}."]
+
+
 def short_text(report: Mapping[str, Any]) -> str:
     """The report in a few lines, for people: datasets, gold, the verdict, the cost."""
     datasets = table(
@@ -421,6 +443,7 @@ def short_text(report: Mapping[str, Any]) -> str:
             gold,
             "",
             verdict,
+            *_since(report),
             *report["differences"],
             _cost_sentence(report["cost"]),
         ]

@@ -198,6 +198,7 @@ def buckets(aws: Any, names: Settings) -> Any:
 def reconcile(
     monkeypatch: pytest.MonkeyPatch,
     answers: dict[str, list[str]] = ANSWERS,
+    published: str = VERSIONS["gold"],
     **rows: list[tuple[Any, ...]],
 ) -> str:
     """Reconcile the night; `rows` stand in for what one query (by its id) gives."""
@@ -213,7 +214,17 @@ def reconcile(
         "audit_checks",
         lambda query_id: {row[0]: (row[1], row[2]) for row in answer("Athena", query_id).rows},
     )
-    return reconcile_night(RUN, NIGHT, VERSIONS, JOBS, AUDITS, QUESTIONS, answers, LAYERS)
+    return reconcile_night(
+        RUN,
+        NIGHT,
+        VERSIONS,
+        JOBS,
+        AUDITS,
+        QUESTIONS,
+        answers,
+        LAYERS,
+        {"processed_sales": published},
+    )
 
 
 KEY = "_reports/sales_nightly/2026-01-05/jr_gold.json"
@@ -257,6 +268,22 @@ def test_the_whole_report_of_a_night_that_is_well(
         "verdict": "equal",
     }  # fmt: skip
     assert whole["answers"]["total_by_product"]["Spectrum"] == [["Mouse", "110"], ["Webcam", "50"]]
+
+
+def test_a_night_cleared_in_part_is_compared_with_what_was_published_since(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = {"tables": {"processed_sales": {**GOLD["tables"]["processed_sales"], "rows": 31}}}
+    buckets.put("gold", "_reports/jr_newer.json", newer)
+    now = {f"{engine}1": [("processed_sales", 31)] for engine in "ars"}
+    text = reconcile(monkeypatch, published="jr_newer", **now)
+    assert "Published since by another run, and compared as it is now: gold jr_newer." in text
+    whole = written(buckets, names)
+    assert whole["published_since"] == {"processed_sales": "jr_newer"}
+    rows = next(one for one in whole["figures"] if one["figure"] == "processed_sales: rows")
+    assert (rows["silver"], rows["gold"], rows["redshift"]) == (None, "31", "31")
+    with pytest.raises(AirflowFailException, match="gold 31, Athena 31, Spectrum 31, Redshift 30"):
+        reconcile(monkeypatch, published="jr_newer", **{**now, "r1": [("processed_sales", 30)]})
 
 
 def test_durations_of_the_tasks_and_of_what_they_called(
