@@ -1,4 +1,7 @@
-"""SNS, which moto serves, delivers to the queues of the embedded AWS whose request it answers."""
+"""SNS, which moto serves, delivers to the queues of the embedded AWS whose request it answers.
+
+Outside of such a request, as in a test that mocks AWS in the same process, moto has its own queues.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from local_aws.sqs.engine import Sqs
 
 log = logging.getLogger("local_aws.sqs")
-_queues: ContextVar[Sqs | None] = ContextVar("queues", default=None)
+_OUTSIDE = object()
+_queues: ContextVar[Sqs | object | None] = ContextVar("queues", default=_OUTSIDE)
 
 
 @contextmanager
@@ -35,8 +39,13 @@ def queues_of(queues: Sqs | None) -> Iterator[None]:
 class _Queues(SQSBackend):
     """What moto's SNS uses of moto's SQS."""
 
+    # By its module's name moto finds the addresses of a service.
+    __module__ = SQSBackend.__module__
+
     def get_queue(self, queue_name: str) -> Any:
-        queues = _queues.get()
+        queues: Any = _queues.get()
+        if queues is _OUTSIDE:
+            return super().get_queue(queue_name)
         try:
             if queues is None:
                 raise QueueDoesNotExist
@@ -50,16 +59,19 @@ class _Queues(SQSBackend):
         queue_name: str,
         message_body: str,
         message_attributes: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
+        **more: Any,
+    ) -> Any:
         """Deliver; a message whose queue is not there is lost, as on AWS."""
-        queues = _queues.get()
+        queues: Any = _queues.get()
+        if queues is _OUTSIDE:
+            return super().send_message(queue_name, message_body, message_attributes, **more)
         try:
             if queues is None:
                 raise QueueDoesNotExist
             queues.send(queue_name, message_body, message_attributes)
         except (AwsError, QueueDoesNotExist) as error:
             log.warning("a message of SNS for the queue %s is lost: %s", queue_name, error)
+        return None
 
 
 sqs_backends.backend = _Queues
