@@ -21,10 +21,10 @@ SEEDS ?= 50
 FIRST ?= 1
 KILLS ?= 1
 
-.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-engines test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: ## install the locked packages into .venv
 	@bash ops/setup.sh $(VENV)
@@ -59,11 +59,14 @@ sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)
 logs: setup ## the last lines of every process (LOG=scheduler follows one)
 	@$(PY) -m ops.logs "$(LOG)"
 
-test: setup ## the tests; slower ones are test-nights, test-crashes and test-fuzz
+test: setup ## the tests; slower ones are test-engines, test-nights, test-crashes and test-fuzz
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
+test-engines: setup ## the embedded AWS killed while it works, Spark's deaths, a whole dbt project (minutes)
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/local_aws tests/crashes/test_embedded_aws.py
+
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, late (20 minutes)
-	@$(VENV)/bin/pytest -q -m slow tests/include tests/local_aws tests/e2e
+	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout

@@ -174,6 +174,7 @@ def value(aws: Aws, sql: str) -> Any:
     return tuple(next(iter(field.values())) for field in row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_acknowledged_is_there_and_whole(tmp_path: Path, seed: int) -> None:
     done = dict.fromkeys(WORK, 0)

@@ -159,6 +159,7 @@ def test_the_dag_still_parses_and_plans_the_new_dataset(
     assert "distinct id_venda from madrugada_staging.silver_devolucoes_" in text
 
 
+@pytest.mark.slow
 def test_its_rows_come_out_in_silver(
     copy: Path, spark: Any, aws: Any, buckets_root: Path, ingest: Any, sample: Any, tmp_path: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_the_candidate_is_the_published_table_elsewhere(night: Night, vendas: st
     assert published["Parameters"]["madrugada.version"] == vendas
 
 
+@pytest.mark.slow
 def test_files_are_near_the_target_and_not_one_for_all(night: Night) -> None:
     location = f"s3://{SILVER}/big/jr_b1/"
     rows = night.spark.range(0, 20000, 1, 40).selectExpr("id", "md5(cast(id as string)) as text")

@@ -655,6 +655,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_server_finishes_its_stack(tmp_path: Path) -> None:
     """However far it came, and whatever it was making."""
 

@@ -393,6 +393,7 @@ def process_serving(state: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_motos_services_survive_the_death_of_the_process(tmp_path: Path) -> None:
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     with process_serving(tmp_path) as url:

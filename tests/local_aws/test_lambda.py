@@ -496,6 +496,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_no_process_and_loses_no_event(tmp_path: Path) -> None:
     """The event is in flight when the server is killed; the next server runs it again."""
     seen = tmp_path / "seen"

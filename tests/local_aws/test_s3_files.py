@@ -219,6 +219,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_no_half_object(tmp_path: Path) -> None:
     """Kill the server while it receives objects: each is there whole, or not at all."""
     process = subprocess.Popen(

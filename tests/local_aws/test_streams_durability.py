@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -75,6 +76,7 @@ def lake(s3: Any, prefix: str) -> Counter[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     """Killed while all four doors take messages, and S3's objects are being written."""
     victim = Victim(tmp_path)

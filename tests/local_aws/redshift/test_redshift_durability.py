@@ -83,6 +83,7 @@ def rows(data: Any, identifier: str) -> list[Any]:
     return [tuple(next(iter(field.values())) for field in row) for row in found]
 
 
+@pytest.mark.slow
 def test_killed_and_stopped(tmp_path: Path) -> None:
     with process(tmp_path) as (client, child):
         serverless, data = client("redshift-serverless"), client("redshift-data")
