@@ -326,6 +326,7 @@ def test_strange_lines_are_accounted_for(spark, compiled) -> None:
     assert {row["_line"] for row in out} >= {2, 8, 9, 10, 12, 14, 16}
 
 
+@pytest.mark.slow
 def test_lines_are_numbered_exactly_whoever_reads_them(spark, tmp_path: Path) -> None:
     path = tmp_path / "big.csv"
     wanted = {n: f"{n};" + "x" * (n % 97) for n in range(1, 120_001)}

@@ -128,6 +128,7 @@ def test_a_night_on_the_sample(night, sample, contracts, capsys) -> None:
     assert "wide_vendas" in said
 
 
+@pytest.mark.slow
 def test_candidates_say_what_they_were_made_from(night, tmp_path) -> None:
     folder = orders(tmp_path, "1,Laptop,1,10.00,2024-01-01")
     first = night.run(folder, MONDAY, "orders")

@@ -56,6 +56,7 @@ def test_new_and_missing_columns_are_kept_aside_and_reported(night, stores, caps
     assert (bad["raw"], bad["rule"], bad["column_name"]) == ("5/2/1975;SP;x;Bia", "id_type", "id")
 
 
+@pytest.mark.slow
 def test_a_changed_type_stops_the_night_before_anything_is_published(night, stores) -> None:
     text = (stores / FILE).read_text(encoding="utf-8").splitlines()
     rows = [line.split(";") for line in text[1:]]

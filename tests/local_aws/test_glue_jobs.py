@@ -359,7 +359,8 @@ class TestRuns:
             import boto3
             from pyspark.sql import SparkSession
             spark = SparkSession.builder.getOrCreate()
-            spark.read.csv("s3://data/in/", header=True).count()
+            boto3.client("s3").put_object(Bucket="data", Key="of-its-own/a.csv", Body=b"id\\n1\\n")
+            spark.read.csv("s3://data/of-its-own/", header=True).count()
             boto3.client("s3").create_bucket(Bucket="made-later")
             spark.range(2).coalesce(1).write.json("s3://made-later/out")
             print("read", spark.read.json("s3://made-later/out").count())
