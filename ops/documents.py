@@ -150,12 +150,17 @@ def _contract(contract: Contract) -> Iterable[str]:
         )
     yield said
     if contract.layer == "silver":
+        shape = (
+            "objects of JSON lines that arrive all day"
+            if contract.file_format == "jsonl"
+            else f"separator `{contract.delimiter}`"
+        )
         yield (
-            f"Delivered as `{contract.file_name}` by `{contract.source}`: separator"
-            f" `{contract.delimiter}`, {contract.encoding}, at least {contract.min_rows} rows;"
+            f"Delivered as `{contract.file_name}` by `{contract.source}`: {shape},"
+            f" {contract.encoding}, at least {contract.min_rows} rows;"
             f" the night stops when more than {contract.max_quarantined_percent:g}% of them are"
-            f" quarantined.{_promised(contract)} In silver, each row has also"
-            f" {_names([name for name, _ in SILVER_EXTRA])}."
+            f" quarantined.{_duplicates(contract)}{_promised(contract)} In silver, each row has"
+            f" also {_names([name for name, _ in SILVER_EXTRA])}."
         )
         heads, row = "Column|In the file|Type|Glue type|Required|Rules|Note", _silver_column
     else:
@@ -167,6 +172,11 @@ def _contract(contract: Contract) -> Iterable[str]:
             "Rule|Severity|What it says",
             [(f"`{rule.id}`", rule.severity, rule.description) for rule in table_rules],
         )
+
+
+def _duplicates(contract: Contract) -> str:
+    counted = " A row whose key comes again is counted, and not quarantined."
+    return counted if contract.duplicates == "counted" else ""
 
 
 def _promised(contract: Contract) -> str:
@@ -185,11 +195,15 @@ def _silver_column(contract: Contract, column: Column) -> Sequence[str]:
         kind += f", `{column.true_value}` or `{column.false_value}`"
     return (
         f"`{column.name}`",
-        f"`{column.header}`",
+        f"`{column.header}`" if column.header is not None else "",
         kind,
         f"`{column.glue_type}`",
         _required(contract, column),
-        ", ".join(_rule(rule) for rule in rules if rule.kind not in ("type", "max_bytes")),
+        ", ".join(
+            _rule(rule)
+            for rule in rules
+            if rule.kind != "max_bytes" and (rule.kind, rule.severity) != ("type", "error")
+        ),
         column.description,
     )
 
@@ -205,6 +219,8 @@ def _gold_column(contract: Contract, column: Column) -> Sequence[str]:
 
 
 def _required(contract: Contract, column: Column) -> str:
+    if column.value_of is not None:
+        return "yes"
     found = {r.severity for r in contract.rules if r.column == column.name and r.kind == "required"}
     return ", ".join(sorted({"error": "yes", "warn": "flagged"}[severity] for severity in found))
 
@@ -214,6 +230,8 @@ def _rule(rule: Rule) -> str:
     said = {
         "minimum": lambda: f"at least {values['value']}",
         "maximum": lambda: f"at most {values['value']}",
+        "type": lambda: "of its type",
+        "days_after_delivery": lambda: f"at most {values['value']} days after its delivery",
         "allowed": lambda: f"one of {', '.join(values['values'])}",
         "reference": lambda: f"in `{values['dataset']}.{values['to']}`",
     }[rule.kind]()

@@ -6,11 +6,16 @@ of them into one JSON document, which is deployed as `s3://<artifacts>/contracts
 
     {"format": 1,
      "sources":  {"<source>": ["<dataset>", ...]},
-     "datasets": {"<dataset>": {name, source, file_name, delimiter, encoding, key, columns, rules,
-                                max_quarantined_percent, min_rows, description, owner,
-                                frequency, latency, partition, glue_columns}},
+     "streams":  {"<source>": ["<dataset>", ...]},
+     "datasets": {"<dataset>": {name, source, file_name, file_format, delimiter, encoding, key,
+                                columns, rules, duplicates, max_quarantined_percent, min_rows,
+                                description, owner, frequency, latency, partition, glue_columns}},
      "gold":     {"<table>": {name, built_from, key, columns, glue_columns, description,
                                 owner, partition}}}
+
+`sources` deliver files (`file_format` is `csv`); `streams` arrive all day long as compressed
+objects of JSON lines (`jsonl`), straight in bronze. `duplicates` is `quarantined`, or `counted`
+where they are a matter of course, because delivery is at least once.
 
 `partition` is `{"column": "<date column>", "by": "month"}`, or null where files are in no folders.
 
@@ -42,7 +47,19 @@ LOGICAL_TYPES = {
     "decimal": "number",
     "date": "date",
     "boolean": "boolean",
+    "timestamp": "timestamp",
 }
+TIMESTAMP_FORMATS = ("yyyy-MM-dd HH:mm:ss.SSSSSS",)
+# What is done to personal data before it is written, and the type that the column has then.
+PRIVACY = {"hash_with_salt": "varchar(64)", "truncate_ip": "varchar(45)"}
+COLUMN_PROPERTIES = (
+    "trueValue",
+    "falseValue",
+    "partitionBy",
+    "privacy",
+    "typeSeverity",
+    "valueOf",
+)
 # What every silver table has after its contract's own columns.
 SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"), ("rescued_data", "string"))
 
@@ -70,6 +87,10 @@ class Column:
     true_value: str | None = None
     false_value: str | None = None
     description: str = ""
+    privacy: str | None = None
+    """What is done to the value before it is written: a key of `PRIVACY`; None for nothing."""
+    value_of: str | None = None
+    """`delivery_date` for a column that no file has: the day on which the row was delivered."""
 
     @property
     def glue_type(self) -> str:
@@ -116,6 +137,8 @@ class Contract:
     source: str | None = None
     built_from: tuple[str, ...] = ()
     file_name: str | None = None
+    file_format: str = "csv"
+    duplicates: str = "quarantined"
     delimiter: str | None = None
     encoding: str | None = None
     max_quarantined_percent: float | None = None
@@ -218,7 +241,9 @@ def _contract(path: Path) -> Contract:
     if path.stem != name:
         raise reader.fail("name", f"expected {path.stem!r}, the name of its file, found {name!r}")
     custom = reader.custom(
-        root, "", ("layer", "source", "encoding", "maxQuarantinedPercent", "builtFrom")
+        root,
+        "",
+        ("layer", "source", "encoding", "maxQuarantinedPercent", "builtFrom", "duplicates"),
     )
     layer = custom.get("layer")
     if layer not in ("silver", "gold"):
@@ -233,7 +258,7 @@ def _contract(path: Path) -> Contract:
     key: dict[int, str] = {}
     partitions: list[Partition] = []
     for node in properties:
-        column, position = _column(reader, node, layer)
+        column, position, type_severity = _column(reader, node, layer)
         if column.name in {c.name for c in columns}:
             raise reader.fail(f"properties.{column.name}", "expected each column once")
         if column.header is not None and column.header in {c.header for c in columns}:
@@ -248,7 +273,7 @@ def _contract(path: Path) -> Contract:
                     f"{position} is also that of {key[position]}",
                 )
             key[position] = column.name
-        rules += _column_rules(reader, node, column, layer)
+        rules += _column_rules(reader, node, column, layer, type_severity)
         partitions += _partition(reader, node, column)
     if len(partitions) > 1:
         raise reader.fail(
@@ -296,20 +321,13 @@ def _delivery(
         raise reader.fail(
             "customProperties.maxQuarantinedPercent", f"expected 0 to 100, found {percent!r}"
         )
-    servers = reader.get(root, "servers", list, "")
-    landing = next((s for s in servers if s.get("server") == "landing"), None)
-    if landing is None or landing.get("format") != "csv":
-        raise reader.fail("servers", "expected a server named landing with format csv")
-    delimiter = reader.get(landing, "delimiter", str, "servers.landing")
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise reader.fail(
-            "servers.landing.delimiter", f"expected one character, found {delimiter!r}"
-        )
     file_name = reader.get(table, "physicalName", str, "schema")
-    location = reader.get(landing, "location", str, "servers.landing")
-    expected = f"s3://{{prefix}}-landing/{source}/{{delivery_date}}/{file_name}"
-    if location != expected:
-        raise reader.fail("servers.landing.location", f"expected {expected}, found {location}")
+    file_format, delimiter = _format(reader, root, source, str(table["name"]), file_name)
+    duplicates = custom.get("duplicates", "quarantined")
+    if duplicates not in ("quarantined", "counted"):
+        raise reader.fail(
+            "customProperties.duplicates", f"expected quarantined or counted, found {duplicates!r}"
+        )
     promised = {
         sla.get("property"): f"{sla.get('value')}{sla.get('unit', '')}"
         for sla in root.get("slaProperties") or []
@@ -319,13 +337,46 @@ def _delivery(
         "encoding": encoding,
         "max_quarantined_percent": float(percent),
         "delimiter": delimiter,
+        "duplicates": duplicates,
         "file_name": file_name,
+        "file_format": file_format,
         "frequency": promised.get("frequency"),
         "latency": promised.get("latency"),
     }
 
 
-def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, int | None]:
+def _format(
+    reader: _Reader, root: dict[str, Any], source: str, dataset: str, file_name: str
+) -> tuple[str, str | None]:
+    """`csv` and its separator for files in landing; `jsonl` for objects that arrive in bronze."""
+    servers = {s.get("server"): s for s in reader.get(root, "servers", list, "")}
+    if (bronze := servers.get("bronze")) is not None:
+        if bronze.get("format") != "json" or bronze.get("delimiter") != "new_line":
+            raise reader.fail("servers.bronze", "expected format json with delimiter new_line")
+        where, file_format, delimiter = "bronze", "jsonl", None
+        expected = (
+            f"s3://{{prefix}}-bronze/{source}/{dataset}/ingest_date={{delivery_date}}"
+            f"/hour={{hour}}/{file_name}"
+        )
+    else:
+        landing = servers.get("landing")
+        if landing is None or landing.get("format") != "csv":
+            raise reader.fail("servers", "expected a server named landing with format csv")
+        where, file_format = "landing", "csv"
+        delimiter = reader.get(landing, "delimiter", str, "servers.landing")
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise reader.fail(
+                "servers.landing.delimiter", f"expected one character, found {delimiter!r}"
+            )
+        expected = f"s3://{{prefix}}-landing/{source}/{{delivery_date}}/{file_name}"
+    location = reader.get(servers[where], "location", str, f"servers.{where}")
+    if location != expected:
+        raise reader.fail(f"servers.{where}.location", f"expected {expected}, found {location}")
+    return file_format, delimiter
+
+
+def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, int | None, str]:
+    """The column, its place in the key, and how severe it is when its value is of another type."""
     name = reader.get(node, "name", str, "properties")
     where = f"properties.{name}"
     if not _NAME.fullmatch(name):
@@ -343,8 +394,8 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
     ):
         raise reader.fail(
             f"{where}.physicalType",
-            "expected int, bigint, date, boolean, varchar(n) or decimal(p,s) without blanks, "
-            f"found {physical!r}",
+            "expected int, bigint, date, timestamp, boolean, varchar(n) or decimal(p,s) without "
+            f"blanks, found {physical!r}",
         )
     if decimal and not 0 <= int(decimal[2]) <= int(decimal[1]) <= 38:
         raise reader.fail(f"{where}.physicalType", f"expected s <= p <= 38, found {physical!r}")
@@ -361,40 +412,56 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
     position = node.get("primaryKeyPosition") if node.get("primaryKey") else None
     if node.get("primaryKey") and (not isinstance(position, int) or not required):
         raise reader.fail(where, "a key column needs primaryKeyPosition and required: true")
-    header = reader.get(node, "physicalName", str, where) if layer == "silver" else None
-    date_format = None
-    custom = reader.custom(node, where, ("trueValue", "falseValue", "partitionBy"))
+    custom = reader.custom(node, where, COLUMN_PROPERTIES)
     custom.pop("partitionBy", None)
-    if layer == "silver" and base == "date":
-        date_format = (node.get("logicalTypeOptions") or {}).get("format")
-        if date_format not in DATE_FORMATS:
+    if layer == "gold" and custom:
+        raise reader.fail(f"{where}.customProperties", f"not for gold: {', '.join(custom)}")
+    value_of = custom.get("valueOf")
+    if value_of is not None and (value_of != "delivery_date" or physical != "date"):
+        raise reader.fail(
+            f"{where}.valueOf", f"expected delivery_date, on a date, found {value_of!r}"
+        )
+    of_file = layer == "silver" and value_of is None
+    header = reader.get(node, "physicalName", str, where) if of_file else None
+    value_format = None
+    formats = {"date": DATE_FORMATS, "timestamp": TIMESTAMP_FORMATS}
+    if of_file and base in formats:
+        value_format = (node.get("logicalTypeOptions") or {}).get("format")
+        if value_format not in formats[base]:
             raise reader.fail(
                 f"{where}.logicalTypeOptions.format",
-                f"expected one of {', '.join(DATE_FORMATS)}, found {date_format!r}",
+                f"expected one of {', '.join(formats[base])}, found {value_format!r}",
             )
     true_value = false_value = None
-    if layer == "silver" and base == "boolean":
+    if of_file and base == "boolean":
         true_value = reader.get(custom, "trueValue", str, f"{where}.customProperties")
         false_value = reader.get(custom, "falseValue", str, f"{where}.customProperties")
-    elif custom:
+    elif {"trueValue", "falseValue"} & set(custom):
         raise reader.fail(f"{where}.customProperties", "only booleans have trueValue, falseValue")
+    privacy = custom.get("privacy")
+    if privacy is not None and PRIVACY.get(privacy) != physical:
+        known = ", ".join(f"{mark} on {kind}" for mark, kind in PRIVACY.items())
+        raise reader.fail(f"{where}.privacy", f"expected {known}, found {privacy!r} on {physical}")
+    type_severity = reader.severity(custom.get("typeSeverity", "error"), f"{where}.typeSeverity")
     column = Column(
         name=name,
         header=header,
         physical_type=physical,
         required=required,
-        format=date_format,
+        format=value_format,
         true_value=true_value,
         false_value=false_value,
         description=str(node.get("description", "")),
+        privacy=privacy,
+        value_of=value_of,
     )
-    return column, position
+    return column, position, type_severity
 
 
 def _partition(reader: _Reader, node: dict[str, Any], column: Column) -> list[Partition]:
     where = f"properties.{column.name}"
     asked = {"partitioned", "partitionKeyPosition"} & set(node)
-    custom = reader.custom(node, where, ("trueValue", "falseValue", "partitionBy"))
+    custom = reader.custom(node, where, COLUMN_PROPERTIES)
     by = custom.get("partitionBy")
     if not asked and by is None:
         return []
@@ -411,7 +478,7 @@ def _partition(reader: _Reader, node: dict[str, Any], column: Column) -> list[Pa
 def _limit(reader: _Reader, where: str, column: Column, value: Any) -> str:
     """A limit in the text form that the engines cast to the column's type."""
     base = column.physical_type.split("(")[0]
-    if base == "date" and isinstance(value, str) and _ISO_DATE.fullmatch(value):
+    if base in ("date", "timestamp") and isinstance(value, str) and _ISO_DATE.fullmatch(value):
         return value
     if base in ("int", "bigint", "decimal") and not isinstance(value, bool):
         try:
@@ -421,7 +488,9 @@ def _limit(reader: _Reader, where: str, column: Column, value: Any) -> str:
     raise reader.fail(where, f"expected a limit for {column.physical_type}, found {value!r}")
 
 
-def _column_rules(reader: _Reader, node: dict[str, Any], column: Column, layer: str) -> list[Rule]:
+def _column_rules(
+    reader: _Reader, node: dict[str, Any], column: Column, layer: str, type_severity: str
+) -> list[Rule]:
     where = f"properties.{column.name}"
     name = column.name
     rules: list[Rule] = []
@@ -429,16 +498,19 @@ def _column_rules(reader: _Reader, node: dict[str, Any], column: Column, layer: 
     def add(kind: str, severity: str, rule_id: str | None = None, **parameters: Any) -> None:
         rules.append(Rule(rule_id or f"{name}_{kind}", kind, severity, name, parameters))
 
-    if column.required:
+    if column.required and column.value_of is None:
         add("required", "error")
     if layer == "gold":
         if node.get("quality") or node.get("relationships"):
             raise reader.fail(where, "rules of gold tables are the audits in SQL")
         return rules
-    if varchar := _VARCHAR.fullmatch(column.physical_type):
+    varchar = _VARCHAR.fullmatch(column.physical_type)
+    if column.privacy == "truncate_ip":
+        add("type", type_severity)
+    elif varchar and column.privacy is None:
         add("max_bytes", "error", value=int(varchar[1]))
-    else:
-        add("type", "error")
+    elif not varchar and column.value_of is None:
+        add("type", type_severity)
     options = dict(node.get("logicalTypeOptions") or {})
     options.pop("format", None)
     for kind in ("minimum", "maximum"):
@@ -465,9 +537,21 @@ def _column_rules(reader: _Reader, node: dict[str, Any], column: Column, layer: 
             add("allowed", severity, rule_id, values=values)
         elif check.get("type") == "custom" and check.get("engine") == "madrugada":
             implementation = reader.get(check, "implementation", dict, at)
-            if len(implementation) != 1 or next(iter(implementation)) not in ("minimum", "maximum"):
-                raise reader.fail(f"{at}.implementation", "expected {minimum: n} or {maximum: n}")
             kind, value = next(iter(implementation.items()))
+            if len(implementation) == 1 and kind == "daysAfterDelivery":
+                if column.physical_type not in ("date", "timestamp") or type(value) is not int:
+                    raise reader.fail(
+                        f"{at}.implementation.daysAfterDelivery",
+                        f"expected days, on a date or timestamp, found {value!r} on "
+                        f"{column.physical_type}",
+                    )
+                add("days_after_delivery", severity, rule_id, value=value)
+                continue
+            if len(implementation) != 1 or kind not in ("minimum", "maximum"):
+                raise reader.fail(
+                    f"{at}.implementation",
+                    "expected {minimum: n}, {maximum: n} or {daysAfterDelivery: n}",
+                )
             limit = _limit(reader, f"{at}.implementation", column, value)
             add(kind, severity, rule_id, value=limit)
         else:
@@ -545,6 +629,7 @@ def load_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Contract]
         raise ContractError(f"{folder}: expected contracts (*.yaml), found none")
     files: dict[tuple[str | None, str | None], str] = {}
     sources = {c.source for c in contracts.values() if c.layer == "silver"}
+    file_formats: dict[str | None, str] = {}
     for contract in contracts.values():
         path = folder / f"{contract.name}.yaml"
         if contract.layer == "gold":
@@ -554,6 +639,11 @@ def load_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Contract]
                         f"{path}: customProperties.builtFrom: no dataset has source {source!r}"
                     )
             continue
+        if file_formats.setdefault(contract.source, contract.file_format) != contract.file_format:
+            raise ContractError(
+                f"{path}: customProperties.source: {contract.source} delivers files as well as a "
+                "stream; expected sources of their own"
+            )
         other = files.setdefault((contract.source, contract.file_name), contract.name)
         if other != contract.name:
             raise ContractError(
@@ -604,12 +694,15 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
     """All contracts as the one JSON-ready document that Lambda and Glue read (see the module)."""
     contracts = load_contracts(folder)
     sources: dict[str, list[str]] = {}
+    streams: dict[str, list[str]] = {}
     datasets: dict[str, Any] = {}
     gold: dict[str, Any] = {}
     for contract in in_reference_order(contracts.values()):
-        sources.setdefault(str(contract.source), []).append(contract.name)
+        among = streams if contract.file_format == "jsonl" else sources
+        among.setdefault(str(contract.source), []).append(contract.name)
         datasets[contract.name] = {
-            **_plain(contract, "source", "file_name", "delimiter", "encoding"),
+            **_plain(contract, "source", "file_name", "file_format", "delimiter", "encoding"),
+            "duplicates": contract.duplicates,
             "frequency": contract.frequency,
             "latency": contract.latency,
             "max_quarantined_percent": contract.max_quarantined_percent,
@@ -625,6 +718,7 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "sources": dict(sorted(sources.items())),
+        "streams": dict(sorted(streams.items())),
         "datasets": datasets,
         "gold": gold,
     }

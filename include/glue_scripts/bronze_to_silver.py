@@ -6,7 +6,9 @@ version. Nothing that is published is touched: the tables are registered as cand
 audits them publishes them.
 
 Arguments: contracts_uri, bronze_bucket, silver_bucket, delivery_date, sources (comma list),
-silver_database, staging_database; Glue gives JOB_RUN_ID, which is the version.
+silver_database, staging_database, salt_secret (read when a contract has a column hashed),
+quarantine (the table's name: pipelines that run at the same time must not share one, since each
+publishes the whole of it); Glue gives JOB_RUN_ID, which is the version.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from madrugada_spark.catalog import (
@@ -32,7 +34,7 @@ from madrugada_spark.catalog import (
     Published,
     candidate_name,
 )
-from madrugada_spark.contract import Dataset, JobError, read_contracts
+from madrugada_spark.contract import COUNTED, JSON_LINES, Dataset, JobError, read_contracts
 from madrugada_spark.delivered import (
     COLUMN,
     LINE,
@@ -46,11 +48,13 @@ from madrugada_spark.delivered import (
     numbered_lines,
     rejected,
 )
+from madrugada_spark.json_lines import FILE, numbered_objects
 from madrugada_spark.merge import INGEST_DATE, merged, with_reference_warnings
 from madrugada_spark.printed import counted, print_table
+from madrugada_spark.privacy import HASH, read_salt, with_salt
 from madrugada_spark.session import output_files, size_for, spark_session
 from madrugada_spark.storage import (
-    DeliveredFile,
+    Delivered,
     Storage,
     files_and_bytes,
     read_version,
@@ -65,8 +69,9 @@ OPTIONS = (
     "sources",
     "silver_database",
     "staging_database",
+    "salt_secret",
+    "quarantine",
 )
-QUARANTINE = "quarantine"
 QUARANTINE_COLUMNS = (
     ("dataset", "string"),
     ("ingest_date", "date"),
@@ -89,16 +94,18 @@ class Options:
     sources: tuple[str, ...]
     silver_database: str
     staging_database: str
+    salt_secret: str = ""
+    quarantine: str = "quarantine"
 
 
 def as_quarantine(
-    rows: DataFrame, dataset: str, delivery_date: date, source_file: str
+    rows: DataFrame, dataset: str, delivery_date: date, source_file: Column
 ) -> DataFrame:
     """Rejected rows (`_line`, `_raw`, `_rule`, `_column`, `_reason`) as the quarantine has them."""
     return rows.select(
         F.lit(dataset).alias("dataset"),
         F.lit(delivery_date).alias("ingest_date"),
-        F.lit(source_file).alias("source_file"),
+        source_file.alias("source_file"),
         F.col(LINE).alias("line_number"),
         F.col(RAW).alias("raw"),
         F.col(RULE).alias("rule"),
@@ -120,7 +127,9 @@ class SilverRun:
             self.storage.read(options.contracts_uri, "the compiled contracts")
         )
         self.datasets = self.contracts.datasets_of(options.sources)
-        self.files: dict[str, DeliveredFile] = {}
+        self.files: dict[str, Delivered] = {}
+        self.delivered: dict[str, int] = {}
+        self.duplicates: dict[str, Observation] = {}
         self.published: dict[str, Published | None] = {}
         self.rows: dict[str, DataFrame] = {}
         self.taken_in: dict[str, list[str]] = {}
@@ -134,7 +143,7 @@ class SilverRun:
             )
         names = {d.name for d in self.datasets}
         names |= {r.parameters["dataset"] for d in self.datasets for r in d.references}
-        for name in (*sorted(names), QUARANTINE):
+        for name in (*sorted(names), self.options.quarantine):
             self.published[name] = self.catalog.published(self.options.silver_database, name)
         size = sum(file.bytes for file in self.files.values())
         size += sum(
@@ -144,7 +153,15 @@ class SilverRun:
         )
         size_for(self.spark, size)
         for dataset in self.datasets:
-            self.rows[dataset.name] = self._checked(self.files[dataset.name], dataset)
+            name = dataset.name
+            self.rows[name], self.delivered[name] = self._checked(
+                self.files[name], dataset, self.day
+            )
+            if self.delivered[name] < dataset.min_rows:
+                raise JobError(
+                    f"{self.files[name].uri}: {self.delivered[name]} rows delivered, expected at "
+                    f"least {dataset.min_rows}"
+                )
         reports = self._write_all()
         report = {
             "version": self.options.version,
@@ -214,9 +231,10 @@ class SilverRun:
         superseded = self._count_superseded(dataset) if newer else 0
         files, size = files_and_bytes(self.spark, self.location(name))
         return {
-            "delivered": self.files[name].rows,
+            "delivered": self.delivered[name],
             "kept": new_rows + superseded,
             "superseded": superseded,
+            "duplicates": self.duplicates[name].get["duplicates"] if name in self.duplicates else 0,
             "quarantined": {},
             "new_columns": dataset.new_columns(self.files[name].header),
             "missing_columns": dataset.missing_columns(self.files[name].header),
@@ -239,12 +257,12 @@ class SilverRun:
                 dataset
                 for dataset in self.datasets
                 if (report := reports[dataset.name])["delivered"]
-                != report["kept"] + sum(report["quarantined"].values())
+                != report["kept"] + report["duplicates"] + sum(report["quarantined"].values())
             ]
 
         def append(frames: list[DataFrame], first: bool) -> None:
             together = reduce(DataFrame.unionByName, frames)
-            write_parquet(together, self.location(QUARANTINE), 1, append=not first)
+            write_parquet(together, self.location(self.options.quarantine), 1, append=not first)
             for name, rules in self._count_quarantined().items():
                 reports[name]["quarantined"] = dict(sorted(rules.items()))
 
@@ -252,12 +270,12 @@ class SilverRun:
         frames = [
             self._as_quarantine(self._rejected(dataset), dataset) for dataset in unaccounted()
         ]
-        base = self.published[QUARANTINE]
+        base = self.published[self.options.quarantine]
         if base is not None:
             mine = F.col("dataset").isin(list(self.rows)) & (F.col("ingest_date") == self.day)
             frames.append(base.read(self.spark).where(~mine))
         append(frames or [self.spark.createDataFrame([], schema)], first=True)
-        if doubtful := unaccounted():
+        if doubtful := [d for d in unaccounted() if d.duplicates != COUNTED]:
             append(
                 [self._as_quarantine(duplicates(self.rows[d.name], d), d) for d in doubtful],
                 first=False,
@@ -266,7 +284,8 @@ class SilverRun:
             raise JobError(
                 "; ".join(
                     f"{self.files[d.name].uri}: {reports[d.name]['delivered']} rows delivered, but "
-                    f"{reports[d.name]['kept']} kept and "
+                    f"{reports[d.name]['kept']} kept, {reports[d.name]['duplicates']} duplicates "
+                    f"and "
                     f"{sum(reports[d.name]['quarantined'].values())} quarantined"
                     for d in lost
                 )
@@ -276,11 +295,28 @@ class SilverRun:
         return rejected(self.rows[dataset.name], dataset, self.files[dataset.name].header)
 
     def _as_quarantine(self, rows: DataFrame, dataset: Dataset) -> DataFrame:
-        return as_quarantine(rows, dataset.name, self.day, self.files[dataset.name].file_name)
+        file = F.col(FILE) if FILE in rows.columns else F.lit(self._only_file(dataset.name))
+        return as_quarantine(rows, dataset.name, self.day, file)
 
-    def _checked(self, file: DeliveredFile, dataset: Dataset) -> DataFrame:
-        lines = numbered_lines(self.spark, file.uri, file.bytes)
-        return checked_rows(lines, dataset, file.header)
+    def _only_file(self, name: str) -> str:
+        (file,) = self.files[name].files
+        return file.file_name
+
+    def _checked(self, found: Delivered, dataset: Dataset, day: date) -> tuple[DataFrame, int]:
+        """The delivery's rows, checked, and how many were delivered."""
+        if dataset.file_format != JSON_LINES:
+            (file,) = found.files
+            assert file.rows is not None
+            lines = numbered_lines(self.spark, file.uri, file.bytes)
+            return checked_rows(lines, dataset, found.header, day), file.rows
+        lines, counts = numbered_objects(self.spark, found.files)
+        if any(column.privacy == HASH for column in dataset.columns):
+            lines = with_salt(lines, self._salt)
+        return checked_rows(lines, dataset, found.header, day), sum(counts.values())
+
+    @cached_property
+    def _salt(self) -> str:
+        return read_salt(self.options.salt_secret)
 
     def _write_table(
         self,
@@ -294,7 +330,15 @@ class SilverRun:
         started = time.time()
         base = self.published[dataset.name]
         published = None if base is None else base.read(self.spark)
-        table = merged(accepted(self.rows[dataset.name]), published, dataset, self.day)
+        if dataset.duplicates == COUNTED:
+            self.duplicates[dataset.name] = Observation()
+        table = merged(
+            accepted(self.rows[dataset.name]),
+            published,
+            dataset,
+            self.day,
+            self.duplicates.get(dataset.name),
+        )
         table = with_reference_warnings(table, dataset, self._targets(dataset))
         size = self.files[dataset.name].bytes
         if base is not None:
@@ -335,8 +379,9 @@ class SilverRun:
             if not remaining:
                 break
             file = self._older_file(dataset, day, remaining)
-            rows = accepted(self._checked(file, dataset)).join(lost, keys, "left_semi")
-            rows = merged(rows, None, dataset, date.fromisoformat(day)).persist()
+            then = date.fromisoformat(day)
+            rows = accepted(self._checked(file, dataset, then)[0]).join(lost, keys, "left_semi")
+            rows = merged(rows, None, dataset, then).persist()
             cached.append(rows)
             if still_there := rows.count():
                 found.append(rows)
@@ -357,7 +402,7 @@ class SilverRun:
             frame.unpersist()
         return all_lost - remaining
 
-    def _older_file(self, dataset: Dataset, day: str, lost: int) -> DeliveredFile:
+    def _older_file(self, dataset: Dataset, day: str, lost: int) -> Delivered:
         try:
             files = self.storage.delivery(
                 self.options.bronze_bucket, dataset.source, day, [dataset]
@@ -372,7 +417,9 @@ class SilverRun:
     def _read(self, name: str) -> DataFrame:
         """This run's own table, from the files just written."""
         columns = (
-            QUARANTINE_COLUMNS if name == QUARANTINE else self.contracts.datasets[name].glue_columns
+            QUARANTINE_COLUMNS
+            if name == self.options.quarantine
+            else self.contracts.datasets[name].glue_columns
         )
         return read_version(self.spark, self.location(name), columns)
 
@@ -418,7 +465,7 @@ class SilverRun:
 
     def _count_quarantined(self) -> dict[str, Counter[str]]:
         """This delivery's rows in the quarantine just written, by dataset and rule."""
-        mine = self._read(QUARANTINE).where(F.col("ingest_date") == self.day)
+        mine = self._read(self.options.quarantine).where(F.col("ingest_date") == self.day)
         counts: dict[str, Counter[str]] = {name: Counter() for name in self.rows}
         for row in mine.groupBy("dataset", "rule").count().collect():
             if row["dataset"] in counts:
@@ -452,14 +499,14 @@ class SilverRun:
                     f"{self.files[dataset.name].uri}: {rejected_rows} of {report['delivered']} "
                     f"rows rejected ({percent:.1f} %), at most {dataset.max_quarantined_percent:g} "
                     f"% allowed: {counted(report['quarantined'])}; they can be read at "
-                    f"{self.location(QUARANTINE)}"
+                    f"{self.location(self.options.quarantine)}"
                 )
         if problems:
             raise JobError("\n".join(problems))
 
     def _register(self) -> None:
         tables = [(d.name, d.glue_columns) for d in self.datasets]
-        for name, columns in [*tables, (QUARANTINE, QUARANTINE_COLUMNS)]:
+        for name, columns in [*tables, (self.options.quarantine, QUARANTINE_COLUMNS)]:
             base = self.published[name]
             taken_in = {DELIVERIES: ",".join(self.taken_in[name])} if name in self.rows else {}
             self.catalog.register_candidate(
@@ -481,6 +528,7 @@ class SilverRun:
                 "dataset",
                 "delivered",
                 "kept",
+                "duplicates",
                 "quarantined",
                 "warned",
                 "new",
@@ -493,6 +541,7 @@ class SilverRun:
                     name,
                     r["delivered"],
                     r["kept"],
+                    r["duplicates"],
                     counted(r["quarantined"]),
                     counted(r["warned"]),
                     r["inserted"],

@@ -78,7 +78,7 @@ def plan_delivery(
         raise ProducerError(f"{folder}: expected a folder of CSV files, found none there")
     expected: dict[str, dict[str, Contract]] = {}
     for contract in contracts:
-        if contract.layer == "silver":
+        if contract.layer == "silver" and contract.file_format == "csv":
             expected.setdefault(str(contract.source), {})[str(contract.file_name)] = contract
     found = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     present = [source for source, files in expected.items() if found.keys() & files.keys()]

@@ -20,6 +20,7 @@ from include.sample_data.producer import deliver, plan_delivery
 
 LANDING, BRONZE, SILVER, GOLD = "test-landing", "test-bronze", "test-silver", "test-gold"
 CONTRACTS_URI = "s3://test-artifacts/contracts/contracts.json"
+SALT_SECRET = "test-salt"
 DATABASES = ("madrugada_silver", "madrugada_gold", "madrugada_staging")
 _runs = itertools.count(1)
 
@@ -58,6 +59,8 @@ class Night:
             sources=tuple(sources.split(",")),
             silver_database="madrugada_silver",
             staging_database="madrugada_staging",
+            salt_secret=SALT_SECRET,
+            quarantine="clickstream_quarantine" if sources == "clickstream" else "quarantine",
         )
         return bronze_to_silver.SilverRun(self.spark, options).run()
 

@@ -27,9 +27,10 @@ GOLD = ["processed_sales", "vendas_por_cidade_mes", "vendas_por_produto", "wide_
 
 def test_there_is_a_contract_for_each_dataset_and_table(contracts) -> None:
     assert contracts["sources"] == {"orders": ["sales_data"], "stores": STORES}
-    assert sorted(contracts["datasets"]) == sorted(["sales_data", *STORES])
+    assert contracts["streams"] == {"clickstream": ["events"]}
+    assert sorted(contracts["datasets"]) == sorted(["sales_data", *STORES, "events"])
     assert sorted(contracts["gold"]) == GOLD
-    assert len(FILES) == 11
+    assert len(FILES) == 12
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -43,6 +44,7 @@ def test_headers_are_those_of_the_files(contracts) -> None:
     headers = {
         d["file_name"]: d["delimiter"].join(c["header"] for c in d["columns"])
         for d in contracts["datasets"].values()
+        if d["file_format"] == "csv"
     }
     assert headers == {
         "sales_data.csv": "id,product,quantity,price,date",
@@ -112,6 +114,7 @@ def test_tables_with_a_business_date_are_partitioned_by_its_month(contracts) -> 
         "vendas": {"column": "dt_venda", "by": "month"},
         "pagamentos": {"column": "dt_pgto", "by": "month"},
         "sales_data": {"column": "date", "by": "month"},
+        "events": {"column": "landing_date", "by": "month"},
         "wide_vendas": {"column": "dt_venda", "by": "month"},
         "processed_sales": {"column": "date", "by": "month"},
     }
@@ -199,6 +202,15 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
             "properties.dt_venda: expected partitioned",
         ),
         ("lojas", "schema:", "schema: [", "not readable as YAML"),
+        ("events", "new_line", "none", "servers.bronze: expected format json with delimiter"),
+        ("events", "/hour={hour}", "", "servers.bronze.location: expected s3://{prefix}-bronze/"),
+        ("events", "value: counted", "value: dropped", "duplicates: expected quarantined or count"),
+        ("events", "SSSSSS", "SSS", "event_timestamp.logicalTypeOptions.format: expected one of"),
+        ("events", "value: hash_with_salt", "value: hash", "user_custom_id.privacy: expected hash"),
+        ("events", "varchar(45)", "varchar(15)", "truncate_ip' on varchar(15)"),
+        ("events", "value: delivery_date", "value: today", "landing_date.valueOf: expected deliv"),
+        ("events", "daysAfterDelivery: 1", "daysAfterDelivery: x", "expected days, on a date or"),
+        ("events", "value: warn", "value: maybe", "typeSeverity.severity: expected error or warn"),
     ],
 )
 def test_a_mistake_names_its_file_and_field(tmp_path, name, old, new, said) -> None:

@@ -113,6 +113,8 @@ def test_a_night_on_the_sample(night, sample, contracts, capsys) -> None:
     ]
     for layer, tables in (("silver", contracts["datasets"]), ("gold", contracts["gold"])):
         for name, table in tables.items():
+            if table.get("source") == "clickstream":
+                continue
             found = night.glue.get_table(DatabaseName=f"madrugada_{layer}", Name=name)["Table"]
             assert found["StorageDescriptor"]["Columns"] == table["glue_columns"]
     # COPY from Parquet goes by position and reads every file under the location.

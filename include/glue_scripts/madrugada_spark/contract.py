@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMAT = 1
+COUNTED = "counted"
+"""Duplicates that are a matter of course are counted; all others go to quarantine."""
+JSON_LINES = "jsonl"
 
 
 class JobError(Exception):
@@ -23,6 +26,10 @@ class Column:
     format: str | None = None
     true_value: str | None = None
     false_value: str | None = None
+    privacy: str | None = None
+    """What is done to the value before it is written, a function of `privacy`; None: nothing."""
+    value_of: str | None = None
+    """`delivery_date` for a column that no file has."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,10 @@ class Dataset:
     glue_columns: tuple[tuple[str, str], ...]
     source: str = ""
     file_name: str = ""
-    delimiter: str = ";"
+    file_format: str = "csv"
+    delimiter: str | None = ";"
+    duplicates: str = "quarantined"
+    min_rows: int = 0
     max_quarantined_percent: float = 100.0
     rules: tuple[Rule, ...] = ()
     built_from: tuple[str, ...] = ()
@@ -62,7 +72,17 @@ class Dataset:
     @property
     def headers(self) -> tuple[str, ...]:
         """The columns' names in a delivered file, in the contract's order."""
-        return tuple(str(column.header) for column in self.columns)
+        return tuple(str(column.header) for column in self.delivered_columns)
+
+    @property
+    def delivered_columns(self) -> tuple[Column, ...]:
+        """Those that a file has; of a gold table, all."""
+        return tuple(column for column in self.columns if column.value_of is None)
+
+    @property
+    def private_columns(self) -> tuple[Column, ...]:
+        """Those whose delivered values must not be written as they are."""
+        return tuple(column for column in self.columns if column.privacy is not None)
 
     @property
     def required_headers(self) -> frozenset[str]:
@@ -127,13 +147,35 @@ def read_contracts(text: str | bytes) -> Contracts:
     return Contracts(
         datasets={name: _dataset(entry) for name, entry in document["datasets"].items()},
         gold={name: _dataset(entry) for name, entry in document["gold"].items()},
-        sources={name: tuple(entries) for name, entries in document["sources"].items()},
+        sources={
+            name: tuple(entries)
+            for kind in ("sources", "streams")
+            for name, entries in document[kind].items()
+        },
     )
 
 
 def _dataset(entry: dict[str, Any]) -> Dataset:
-    known = ("source", "file_name", "delimiter", "max_quarantined_percent")
-    columns = ("name", "type", "required", "header", "format", "true_value", "false_value")
+    known = (
+        "source",
+        "file_name",
+        "file_format",
+        "delimiter",
+        "duplicates",
+        "max_quarantined_percent",
+        "min_rows",
+    )
+    columns = (
+        "name",
+        "type",
+        "required",
+        "header",
+        "format",
+        "true_value",
+        "false_value",
+        "privacy",
+        "value_of",
+    )
     return Dataset(
         name=entry["name"],
         key=tuple(entry["key"]),

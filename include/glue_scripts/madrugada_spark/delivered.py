@@ -1,6 +1,7 @@
-"""A delivered CSV file as rows: numbered lines, split by the contract, typed, checked.
+"""Delivered lines as rows: split by the contract, typed, checked; a CSV file as numbered lines.
 
-Columns are found by the file's header, in whatever order it has them. What the contract does not
+Columns are found by a CSV file's header, in whatever order it has them, and by the keys of a JSON
+object. What the contract does not
 know is kept aside as JSON, and an optional column that is not there is null.
 
 A row of the file is a line; a quoted field cannot hold a line break. Nothing is dropped: a row that
@@ -14,11 +15,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from madrugada_spark.contract import Column, Dataset, Rule
+from madrugada_spark import privacy
+from madrugada_spark.contract import JSON_LINES, Column, Dataset, Rule
+from madrugada_spark.json_lines import BLANK, FILE, FILE_LINE, NO_OBJECT, field, split_json
 
 EMPTY_ROW = "empty_row"
 MALFORMED_ROW = "malformed_row"
@@ -71,26 +75,72 @@ def numbered_lines(spark: SparkSession, uri: str, size: int) -> DataFrame:
 
 
 def checked_rows(
-    lines: DataFrame, dataset: Dataset, header: Sequence[str] | None = None
+    lines: DataFrame,
+    dataset: Dataset,
+    header: Sequence[str] | None = None,
+    day: date | None = None,
 ) -> DataFrame:
-    """Parses and checks numbered lines, the header among them.
+    """Parses and checks numbered lines, a CSV file's header among them.
 
-    :param lines: `_line`, `_raw`.
+    :param lines: `_line`, `_raw`; of JSON lines also the other columns of `numbered_objects`, and
+        `_salt` where a column is hashed.
     :param header: the file's columns in their order; the contract's unless given. Those that the
         contract does not know are not checked.
+    :param day: when the lines were delivered, for contracts that ask.
     :returns: the contract's columns, typed; `_line`, `_raw`; `_rule`, the first `error` rule that
         the row breaks, null when none; `_warnings`, ids of broken `warn` rules joined with `;`,
         else null; `_rescued`, the values of unknown columns that are not blank, as JSON text by
         header, null when there is none; and `_text_<column>`, what stood in the file. One row for
         each line after the header.
     """
-    header = dataset.headers if header is None else header
+    keep = [name for name in (LINE, RAW, FILE, FILE_LINE, privacy.SALT) if name in lines.columns]
+    if dataset.file_format == JSON_LINES:
+        texts = {
+            _text_of(column): _text(field(str(column.header)), column)
+            for column in dataset.delivered_columns
+        }
+        split = split_json(lines, dataset, keep, texts)
+    else:
+        split = _split_csv(lines, dataset, dataset.headers if header is None else header, keep)
+    typed = split.selectExpr(
+        "*", *(f"{_typed(c, day)} as {_name(c.name)}" for c in dataset.columns)
+    )
+    errors = [(EMPTY_ROW, "_empty"), (MALFORMED_ROW, "_malformed")]
+    warnings = []
+    for rule in dataset.rules:
+        if rule.severity == "error":
+            errors.append((rule.id, _broken(rule, dataset, day)))
+        elif rule.kind != "reference":
+            warnings.append(f"if({_broken(rule, dataset, day)}, {_literal(rule.id)}, null)")
+    cases = " ".join(f"when {test} then {_literal(rule)}" for rule, test in errors)
+    # Whoever filters by `_rule` must not have the filter pushed below the projections, where Spark
+    # would parse the line again for each column that a rule looks at; it never pushes a filter
+    # through an expression that is not deterministic.
+    return typed.selectExpr(
+        *(_name(name) for name in dataset.column_names),
+        *(name for name in keep if name != privacy.SALT),
+        f"case {cases} when spark_partition_id() < 0 then '' end as {RULE}",
+        f"nullif(concat_ws(';', {', '.join(warnings)}), '') as {WARNINGS}"
+        if warnings
+        else f"cast(null as string) as {WARNINGS}",
+        f"{privacy.masked(RESCUED, dataset.private_columns)} as {RESCUED}"
+        if dataset.private_columns
+        else RESCUED,
+        *(_text_of(column) for column in dataset.delivered_columns),
+    )
+
+
+def _split_csv(
+    lines: DataFrame, dataset: Dataset, header: Sequence[str], keep: Sequence[str]
+) -> DataFrame:
+    """Takes each line of a CSV file apart, in the shape of `split_json`."""
+    separator = str(dataset.delimiter)
     fields = [f"f{i}" for i in range(len(header))]
     places = dict(zip(header, (f"_fields.{field}" for field in fields), strict=True))
     schema = ", ".join(f"{name} string" for name in (*fields, "corrupt"))
-    delimiter = _literal(dataset.delimiter)
+    delimiter = _literal(separator)
     options = {
-        "sep": dataset.delimiter,
+        "sep": separator,
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": "corrupt",
         "escape": '"',
@@ -103,45 +153,20 @@ def checked_rows(
         f"length({RAW}) - length(replace({RAW}, {delimiter})) > {MOST_FIELDS}"
     )
     split = lines.where(f"{LINE} > 1").selectExpr(
-        LINE,
-        RAW,
+        *keep,
         f"from_csv(if({too_many}, null, {RAW}), '{schema}', map({pairs})) as _fields",
     )
     # Steps of their own, so that each text is taken from the line once and not for every rule.
-    split = split.selectExpr(
-        LINE,
-        RAW,
+    return split.selectExpr(
+        *keep,
         f"trim(replace({RAW}, {delimiter})) = '' as _empty",
         "_fields is null or _fields.corrupt is not null or "
-        f"{_badly_quoted(dataset.delimiter)} as _malformed",
+        f"{_badly_quoted(separator)} as _malformed",
         *(
             f"{_text(places.get(str(column.header)), column)} as {_text_of(column)}"
-            for column in dataset.columns
+            for column in dataset.delivered_columns
         ),
         f"{_rescued({name: places[name] for name in dataset.new_columns(header)})} as {RESCUED}",
-    )
-    typed = split.selectExpr("*", *(f"{_typed(c)} as {_name(c.name)}" for c in dataset.columns))
-    errors = [(EMPTY_ROW, "_empty"), (MALFORMED_ROW, "_malformed")]
-    warnings = []
-    for rule in dataset.rules:
-        if rule.severity == "error":
-            errors.append((rule.id, _broken(rule, dataset)))
-        elif rule.kind != "reference":
-            warnings.append(f"if({_broken(rule, dataset)}, {_literal(rule.id)}, null)")
-    cases = " ".join(f"when {test} then {_literal(rule)}" for rule, test in errors)
-    # Whoever filters by `_rule` must not have the filter pushed below the projections, where Spark
-    # would parse the line again for each column that a rule looks at; it never pushes a filter
-    # through an expression that is not deterministic.
-    return typed.selectExpr(
-        *(_name(name) for name in dataset.column_names),
-        LINE,
-        RAW,
-        f"case {cases} when spark_partition_id() < 0 then '' end as {RULE}",
-        f"nullif(concat_ws(';', {', '.join(warnings)}), '') as {WARNINGS}"
-        if warnings
-        else f"cast(null as string) as {WARNINGS}",
-        RESCUED,
-        *(_text_of(column) for column in dataset.columns),
     )
 
 
@@ -153,17 +178,15 @@ def accepted(rows: DataFrame) -> DataFrame:
 def rejected(rows: DataFrame, dataset: Dataset, header: Sequence[str] | None = None) -> DataFrame:
     """The rows that broke an `error` rule: `_line`, `_raw`, `_rule`, `_column`, `_reason`.
 
+    Of a delivery in several files also `_file`, and `_line` is the line in that file. Personal data
+    is masked in `_raw`.
+
     :param header: as for `checked_rows`.
     """
-    width = len(dataset.headers if header is None else header)
-    delimiter = _literal(re.escape(dataset.delimiter))
-    found = f"size(split({RAW}, {delimiter}, {MOST_FIELDS}))"
-    fields = f"expected {width} fields separated by {dataset.delimiter!r}, found "
-    reasons = {
-        EMPTY_ROW: "'the line holds separators alone'",
-        MALFORMED_ROW: f"if({_badly_quoted(dataset.delimiter)}, {_literal(BADLY_QUOTED)}, "
-        f"concat({_literal(fields)}, {found}))",
-    }
+    if dataset.file_format == JSON_LINES:
+        reasons = {EMPTY_ROW: _literal(BLANK), MALFORMED_ROW: _literal(NO_OBJECT)}
+    else:
+        reasons = _reasons_of_csv(dataset, dataset.headers if header is None else header)
     columns = {}
     for rule in dataset.rules:
         if rule.severity == "error":
@@ -171,13 +194,25 @@ def rejected(rows: DataFrame, dataset: Dataset, header: Sequence[str] | None = N
             columns[rule.id] = rule.column or ",".join(rule.parameters["columns"])
     reason = " ".join(f"when {_literal(rule)} then {text}" for rule, text in reasons.items())
     column = " ".join(f"when {_literal(rule)} then {_literal(c)}" for rule, c in columns.items())
+    private = dataset.private_columns
     return rows.where(f"{RULE} is not null").selectExpr(
-        LINE,
-        RAW,
+        *((FILE, f"{FILE_LINE} as {LINE}") if FILE in rows.columns else (LINE,)),
+        f"{privacy.masked(RAW, private)} as {RAW}" if private else RAW,
         RULE,
         f"case {RULE} {column} end as {COLUMN}",
         f"case {RULE} {reason} end as {REASON}",
     )
+
+
+def _reasons_of_csv(dataset: Dataset, header: Sequence[str]) -> dict[str, str]:
+    separator = str(dataset.delimiter)
+    found = f"size(split({RAW}, {_literal(re.escape(separator))}, {MOST_FIELDS}))"
+    fields = f"expected {len(header)} fields separated by {separator!r}, found "
+    return {
+        EMPTY_ROW: "'the line holds separators alone'",
+        MALFORMED_ROW: f"if({_badly_quoted(separator)}, {_literal(BADLY_QUOTED)}, "
+        f"concat({_literal(fields)}, {found}))",
+    }
 
 
 def duplicates(rows: DataFrame, dataset: Dataset) -> DataFrame:
@@ -305,9 +340,15 @@ def _badly_quoted(delimiter: str) -> str:
     return f"(instr({RAW}, '\"') > 0 and not {RAW} rlike {_literal(shape)})"
 
 
-def _typed(column: Column) -> str:
+def _typed(column: Column, day: date | None) -> str:
     """The value, null where the text is not exactly of the contract's type."""
+    if column.value_of is not None:
+        assert day is not None
+        return f"date'{day}'"
     kind, text = column.type, _text_of(column)
+    if column.privacy is not None:
+        change = {privacy.HASH: privacy.hashed, privacy.TRUNCATE: privacy.truncated_ip}
+        return change[column.privacy](text)
     if kind == "string":
         return text
     if kind == "boolean":
@@ -320,6 +361,8 @@ def _typed(column: Column) -> str:
         return f"if(instr({text}, '.') = 0 and {ends}, cast({text} as {kind}), null)"
     if kind == "date" and str(column.format) in _FIXED_DATES:
         return _fixed_date(text, str(column.format))
+    if kind == "timestamp":
+        return _fixed_timestamp(text, str(column.format))
     if kind.startswith("decimal"):
         precision, scale = (int(n) for n in re.findall(r"\d+", kind))
         decimals = f"([.][0-9]{{1,{scale}}})?" if scale else ""
@@ -349,7 +392,16 @@ def _fixed_date(text: str, pattern: str) -> str:
     return f"if({' and '.join(tests)}, cast(concat_ws('-', {', '.join(parts)}) as date), null)"
 
 
-def _broken(rule: Rule, dataset: Dataset) -> str:
+def _fixed_timestamp(text: str, pattern: str) -> str:
+    """A timestamp in UTC whose parts have fixed places, in the order that the cast reads."""
+    separators = [(n, c) for n, c in enumerate(pattern, 1) if not c.isalpha()]
+    tests = [f"length({text}) = {len(pattern)}"]
+    tests += [f"substring({text}, {place}, 1) = '{sign}'" for place, sign in separators]
+    tests.append(f"length(translate({text}, '0123456789', '')) = {len(separators)}")
+    return f"if({' and '.join(tests)}, cast({text} as timestamp), null)"
+
+
+def _broken(rule: Rule, dataset: Dataset, day: date | None) -> str:
     """When a row breaks a rule; null counts as not broken."""
     if rule.kind == "product_maximum":
         product = " * ".join(_name(name) for name in rule.parameters["columns"])
@@ -365,7 +417,11 @@ def _broken(rule: Rule, dataset: Dataset) -> str:
     if rule.kind in ("minimum", "maximum"):
         sign = "<" if rule.kind == "minimum" else ">"
         limit = rule.parameters["value"]
-        return f"{value} {sign} " + (f"date'{limit}'" if column.type == "date" else limit)
+        literal = column.type in ("date", "timestamp")
+        return f"{value} {sign} " + (f"{column.type}'{limit}'" if literal else limit)
+    if rule.kind == "days_after_delivery":
+        assert day is not None
+        return f"cast({value} as date) > date_add(date'{day}', {int(rule.parameters['value'])})"
     if rule.kind == "allowed":
         values = ", ".join(_literal(v) for v in rule.parameters["values"])
         return f"{text} not in ({values})"
@@ -377,8 +433,10 @@ def _wrong_type(column: Column) -> str:
 
 
 def _wanted(column: Column) -> str:
-    if column.type == "date":
-        return f"a date as {column.format}"
+    if column.type in ("date", "timestamp"):
+        return f"a {column.type} as {column.format}"
+    if column.privacy == privacy.TRUNCATE:
+        return "an IP address"
     if column.type == "boolean":
         return f"{column.true_value} or {column.false_value}"
     return column.type
@@ -402,7 +460,12 @@ def _reason(rule: Rule, dataset: Dataset) -> str:
         "minimum": lambda: f"at least {rule.parameters['value']}",
         "maximum": lambda: f"at most {rule.parameters['value']}",
         "allowed": lambda: f"one of {', '.join(rule.parameters['values'])}",
+        "days_after_delivery": lambda: (
+            f"at most {rule.parameters['value']} days after it was delivered"
+        ),
     }[rule.kind]()
+    if column.privacy is not None:
+        return _literal(f"{column.name}: expected {expected}")
     opening = _literal(f"{column.name} is '")
     return (
         f"concat({opening}, substring({_text_of(column)}, 1, {SHOWN}), "

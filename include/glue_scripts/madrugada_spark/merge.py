@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
 
 from madrugada_spark.contract import Dataset
 from madrugada_spark.delivered import LINE, RESCUED, WARNINGS
@@ -19,6 +20,7 @@ def merged(
     published: DataFrame | None,
     dataset: Dataset,
     delivery_date: date,
+    duplicates: Observation | None = None,
 ) -> DataFrame:
     """The silver table after this delivery, warnings of references left out.
 
@@ -26,6 +28,8 @@ def merged(
         `_rescued`. Of a key that is there twice the last line counts.
     :param published: the silver table as it is, or None on the first night. Its rows of the same
         `ingest_date` are of an earlier run of this delivery and are replaced.
+    :param duplicates: is told, once the table is written, how many accepted rows of the delivery
+        have a key that comes again further down, as `duplicates`.
     :returns: the contract's columns, `ingest_date`, `warnings`, `rescued_data`; each key once.
     """
     columns = [f"`{name}`" for name in dataset.column_names]
@@ -52,12 +56,13 @@ def merged(
         )
         delivered = delivered.union(earlier)
     keys = ", ".join(f"`{name}`" for name in dataset.key)
-    newest = f"row_number() over (partition by {keys} order by {INGEST_DATE} desc, {LINE} desc)"
-    return (
-        delivered.selectExpr("*", f"{newest} as _newest")
-        .where("_newest = 1")
-        .selectExpr(*columns, INGEST_DATE, "warnings", RESCUED_DATA)
-    )
+    newest_first = f"over (partition by {keys} order by {INGEST_DATE} desc, {LINE} desc)"
+    ranked = delivered.selectExpr("*", f"row_number() {newest_first} as _newest")
+    if duplicates is not None:
+        again = f"{INGEST_DATE} = date'{delivery_date}' and _before = {INGEST_DATE}"
+        ranked = ranked.selectExpr("*", f"lag({INGEST_DATE}) {newest_first} as _before")
+        ranked = ranked.observe(duplicates, F.expr(f"count_if({again})").alias("duplicates"))
+    return ranked.where("_newest = 1").selectExpr(*columns, INGEST_DATE, "warnings", RESCUED_DATA)
 
 
 def with_reference_warnings(

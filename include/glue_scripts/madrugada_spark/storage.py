@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,22 +14,50 @@ import boto3
 from botocore.exceptions import ClientError
 from pyspark.sql import DataFrame, SparkSession
 
-from madrugada_spark.contract import Dataset, JobError
+from madrugada_spark.contract import JSON_LINES, Dataset, JobError
 
 LONGEST_HEADER = 1 << 16
+
+
+# Lines of JSON, in which all keys repeat, are about this many times their size when compressed.
+GZIP_RATIO = 8
 
 
 @dataclass(frozen=True)
 class DeliveredFile:
     """One file of a delivery in bronze, as its manifest has it."""
 
-    dataset: str
     file_name: str
     uri: str
     bytes: int
-    rows: int
+    etag: str
+    rows: int | None = None
+    """None where nobody has counted them yet: whoever reads the file does."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """All files of one dataset in one delivery."""
+
+    dataset: str
+    files: tuple[DeliveredFile, ...]
+    compressed: bool = False
     header: tuple[str, ...] = ()
-    """Its columns in their order, by their names in the file."""
+    """The columns in their order, by their names in the file; of JSON lines, the contract's."""
+
+    @property
+    def uri(self) -> str:
+        """What a message names: the file, or what the addresses of several have in common."""
+        first = self.files[0].uri
+        if len(self.files) == 1:
+            return first
+        bucket = split_uri(first)[0]
+        return f"s3://{bucket}/{common_folder(self.files)} ({len(self.files)} files)"
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes its rows are when they are read."""
+        return sum(file.bytes for file in self.files) * (GZIP_RATIO if self.compressed else 1)
 
 
 class Storage:
@@ -58,7 +87,7 @@ class Storage:
 
     def delivery(
         self, bronze_bucket: str, source: str, delivery_date: str, datasets: list[Dataset]
-    ) -> dict[str, DeliveredFile]:
+    ) -> dict[str, Delivered]:
         """The files of a complete delivery by dataset, each there and with what must be in it.
 
         :raises JobError: for everything that keeps the night from being read, all in one message.
@@ -70,33 +99,57 @@ class Storage:
             raise JobError(
                 f"{uri}: the delivery is {manifest['status']}, not complete: {'; '.join(reasons)}"
             )
-        files = {
-            entry["dataset"]: DeliveredFile(
-                entry["dataset"],
-                entry["file_name"],
-                f"s3://{bronze_bucket}/{entry['key']}",
-                entry["bytes"],
-                entry["rows"],
+        files: dict[str, list[DeliveredFile]] = {}
+        for entry in manifest["files"]:
+            files.setdefault(entry["dataset"], []).append(
+                DeliveredFile(
+                    entry["file_name"],
+                    f"s3://{bronze_bucket}/{entry['key']}",
+                    entry["bytes"],
+                    entry["etag"],
+                    entry["rows"],
+                )
             )
-            for entry in manifest["files"]
-        }
-        etags = {entry["dataset"]: entry["etag"] for entry in manifest["files"]}
-        problems = []
+        found, problems = {}, []
         for dataset in datasets:
-            file = files.get(dataset.name)
-            if file is None:
+            of_dataset = files.get(dataset.name, [])
+            if not of_dataset:
                 problems.append(f"{uri}: has no {dataset.file_name} for {dataset.name}")
                 continue
             try:
-                header = self._header(file, etags[dataset.name], dataset)
-                files[dataset.name] = replace(file, header=header)
+                if dataset.file_format == JSON_LINES:
+                    self._check_objects(bronze_bucket, of_dataset)
+                    header = dataset.headers
+                else:
+                    header = self._header(of_dataset[0], dataset)
             except JobError as error:
                 problems.append(str(error))
+                continue
+            found[dataset.name] = Delivered(
+                dataset.name, tuple(of_dataset), dataset.file_format == JSON_LINES, header
+            )
         if problems:
             raise JobError("\n".join(problems))
-        return {dataset.name: files[dataset.name] for dataset in datasets}
+        return found
 
-    def _header(self, file: DeliveredFile, etag: str, dataset: Dataset) -> tuple[str, ...]:
+    def _check_objects(self, bucket: str, files: list[DeliveredFile]) -> None:
+        """Holds a listing of what is there against the manifest, in a request for 1,000 objects."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=common_folder(files)
+        )
+        there = {
+            f"s3://{bucket}/{item['Key']}": item["ETag"].strip('"')
+            for page in pages
+            for item in page.get("Contents", ())
+        }
+        changed = [file.uri for file in files if there.get(file.uri) != file.etag]
+        if changed:
+            raise JobError(
+                f"{len(changed)} of {len(files)} files are not there as their manifest describes "
+                f"them, such as {changed[0]}; close the day's delivery again"
+            )
+
+    def _header(self, file: DeliveredFile, dataset: Dataset) -> tuple[str, ...]:
         bucket, key = split_uri(file.uri)
         try:
             answer = self.s3.get_object(
@@ -106,16 +159,17 @@ class Storage:
             raise JobError(
                 f"{file.uri} is in the manifest and cannot be read: {_said(error)}"
             ) from error
-        if answer["ETag"].strip('"') != etag:
+        if answer["ETag"].strip('"') != file.etag:
             raise JobError(
-                f"{file.uri} is not the file that its manifest describes (etag {etag}, found "
+                f"{file.uri} is not the file that its manifest describes (etag {file.etag}, found "
                 f"{answer['ETag']}); ingest the delivery again"
             )
         line = answer["Body"].read().split(b"\n", 1)[0].decode("utf-8", "replace")
         line = line.removeprefix("\ufeff").removesuffix("\r")
-        fields = next(csv.reader([line], delimiter=dataset.delimiter), [])
+        delimiter = str(dataset.delimiter)
+        fields = next(csv.reader([line], delimiter=delimiter), [])
         header = tuple(field.strip() for field in fields)
-        compared = f"expected {dataset.delimiter.join(dataset.headers)}, found {line[:200]}"
+        compared = f"expected {delimiter.join(dataset.headers)}, found {line[:200]}"
         if not set(header) & set(dataset.headers):
             raise JobError(f"{file.uri} has the wrong header: {compared}")
         if len(set(header)) < len(header):
@@ -127,6 +181,11 @@ class Storage:
                 f"{', '.join(absent)}: {compared}"
             )
         return header
+
+
+def common_folder(files: Iterable[DeliveredFile]) -> str:
+    """The key of the innermost folder that all the files are in, with a slash at its end."""
+    return posixpath.commonpath([posixpath.dirname(split_uri(f.uri)[1]) for f in files]) + "/"
 
 
 def split_uri(uri: str) -> tuple[str, str]:

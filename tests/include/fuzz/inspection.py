@@ -82,7 +82,8 @@ class Inspection:
         self.compiled = compiled
         self.datasets = read_contracts(json.dumps(compiled)).datasets
         # Each dataset a delivery of its own, so that one bad file does not hide another.
-        alone = {**compiled, "sources": {name: [name] for name in compiled["datasets"]}}
+        files = [name for names in compiled["sources"].values() for name in names]
+        alone = {**compiled, "sources": {name: [name] for name in files}}
         self.function = ingest.Ingest(s3, landing=LANDING, bronze=BRONZE, contracts=alone)
         self.storage = Storage()
 
@@ -148,7 +149,7 @@ class Inspection:
             raise AssertionError(
                 f"the function took what the job cannot open: {error!r}"
             ) from error
-        assert file.rows == entry["rows"]
+        assert file.files[0].rows == entry["rows"]
         assert job.new_columns(file.header) == entry["new_columns"]
         assert job.missing_columns(file.header) == entry["missing_columns"]
         plain = rows_of(content, dataset)

@@ -108,7 +108,8 @@ def test_a_mangled_file_is_refused_in_words_or_every_row_of_it_is_told(
     inspection, contracts, first
 ) -> None:
     count = min(AT_ONCE, FILES - first)
-    strategy = mangled_files(list(contracts["datasets"].values()))
+    datasets = [d for d in contracts["datasets"].values() if d["file_format"] == "csv"]
+    strategy = mangled_files(datasets)
     files = examples(strategy, count, SEED + first)
     found = inspection.of(files)
     print(found)
