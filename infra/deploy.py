@@ -3,9 +3,9 @@
     python -m infra.deploy --stack madrugada --parameters infra/parameters/local.json
 
 The same on AWS and on the embedded AWS: AWS_ENDPOINT_URL, the credentials and the region come from
-the environment. Applying it again changes nothing and is quick. The function's archive must lie in
+the environment. Applying it again changes nothing and is quick. The functions' archives must lie in
 a bucket of the same stack, so that the first deployment of all applies the stack twice: without
-the function, and with it once its archive is uploaded.
+the functions, and with them once their archives are uploaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ from infra.artifacts import Artifact, contracts_artifact, glue_artifacts, lambda
 from infra.stack import DeploymentError, Stack
 
 HERE = Path(__file__).resolve().parent
-CODE_KEY = "LambdaCodeKey"
+CODE_KEYS = {
+    "ingest": "LambdaCodeKey",
+    "close_day": "CloseDayCodeKey",
+    "collect": "CollectCodeKey",
+}
+"""Each function's parameter that names its archive."""
 
 
 def read_parameters(path: Path) -> dict[str, str]:
@@ -50,8 +55,8 @@ def read_parameters(path: Path) -> dict[str, str]:
         raise DeploymentError(f'{path}: expected an object of text values, {{"Prefix": "..."}}')
     if "Prefix" not in found:
         raise DeploymentError(f"{path}: the parameter Prefix is missing")
-    if CODE_KEY in found:
-        raise DeploymentError(f"{path}: {CODE_KEY} is found by the deployment; take it out")
+    for name in sorted(found.keys() & set(CODE_KEYS.values())):
+        raise DeploymentError(f"{path}: {name} is found by the deployment; take it out")
     return found
 
 
@@ -70,14 +75,15 @@ def deploy(
     stack = Stack(session.client("cloudformation"), stack_name, tell)
     s3 = session.client("s3")
     bucket = f"{parameters['Prefix']}-artifacts"
-    function = lambda_artifact("ingest")
-    artifacts: list[Artifact] = [*glue_artifacts(), contracts_artifact(), function]
+    functions = {key: lambda_artifact(name) for name, key in CODE_KEYS.items()}
+    artifacts: list[Artifact] = [*glue_artifacts(), contracts_artifact(), *functions.values()]
     if not _has_bucket(s3, bucket):
-        tell(f"the bucket {bucket} is new: applying {stack_name} without the function first")
-        stack.apply(template, {**parameters, CODE_KEY: ""})
+        tell(f"the bucket {bucket} is new: applying {stack_name} without the functions first")
+        stack.apply(template, {**parameters, **dict.fromkeys(functions, "")})
     for key in upload(s3, bucket, artifacts):
         tell(f"uploaded s3://{bucket}/{key}")
-    if not stack.apply(template, {**parameters, CODE_KEY: function.key}):
+    code = {parameter: archive.key for parameter, archive in functions.items()}
+    if not stack.apply(template, {**parameters, **code}):
         tell(f"{stack_name} is up to date")
     current = stack.describe() or {}
     return {item["OutputKey"]: item["OutputValue"] for item in current.get("Outputs", [])}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from include.sample_data.event_producer import Kinesis, Producer, Sqs
+from include.sample_data.events import Options, lines
 from infra import deploy as command
 from infra.artifacts import Artifact
 from infra.deploy import deploy, read_parameters
@@ -20,7 +24,7 @@ from local_aws.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = (ROOT / "infra" / "template.yaml").read_text()
-PARAMETERS = {"Prefix": "madrugada-test"}
+PARAMETERS = {"Prefix": "madrugada-test", "BufferSeconds": "1", "CollectSeconds": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +107,68 @@ def test_a_delivered_file_is_ingested(
     assert json.loads(manifest["Body"].read())["status"] == "complete"
 
 
+def test_events_come_to_bronze_through_both_doors_and_their_day_is_closed(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    """Ten events through each; one message is no event, and waits where it can be looked at."""
+    s3 = session.client("s3")
+    made = list(lines(Options(count=20)))
+    today = datetime.now(UTC).date()
+    assert Producer(Kinesis(session.client("kinesis"))).run(made[:10]).accepted == 10
+    assert Producer(Sqs(session.client("sqs"))).run([*made[10:], "{broken"]).accepted == 11
+
+    def arrived() -> list[str]:
+        found = []
+        for item in s3.list_objects_v2(Bucket="madrugada-test-bronze", Prefix="clickstream/")[
+            "Contents"
+        ]:
+            shape = r"clickstream/events/ingest_date=\d{4}-\d\d-\d\d/hour=\d\d/[^/]+\.gz"
+            assert re.fullmatch(shape, item["Key"])
+            body = s3.get_object(Bucket="madrugada-test-bronze", Key=item["Key"])["Body"].read()
+            found += gzip.decompress(body).decode().splitlines()
+        return found
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            found = arrived()
+        except KeyError:
+            found = []
+        if len(found) >= 20 or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert sorted(found) == sorted(made)
+
+    def close(open_hours: str) -> dict[str, Any]:
+        request = {
+            "delivery_date": str(today),
+            "source": "clickstream",
+            "open_hours": open_hours,
+        }
+        answer = session.client("lambda").invoke(
+            FunctionName="madrugada-close-day", Payload=json.dumps(request).encode()
+        )
+        return json.loads(answer["Payload"].read())
+
+    assert close("refuse")["errorType"] == "DeliveryError"
+    if datetime.now(UTC).date() == today:
+        assert close("take")["objects"] >= 2
+    salt = session.client("secretsmanager").get_secret_value(
+        SecretId="madrugada-test-clickstream-salt"
+    )
+    assert re.fullmatch("[A-Za-z0-9]{64}", salt["SecretString"])
+
+
 def test_new_code_is_deployed_alone(
     session: Session,
     deployed: tuple[dict[str, str], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = command.lambda_artifact("ingest")
-    changed = Artifact("lambdas/ingest-changed.zip", real.data)
-    monkeypatch.setattr(command, "lambda_artifact", lambda name: changed)
+    real = command.lambda_artifact
+    changed = Artifact("lambdas/ingest-changed.zip", real("ingest").data)
+    monkeypatch.setattr(
+        command, "lambda_artifact", lambda name: changed if name == "ingest" else real(name)
+    )
     told: list[str] = []
     deploy(session, "madrugada", PARAMETERS, TEMPLATE, told.append)
     assert [" ".join(line.split()) for line in told] == [

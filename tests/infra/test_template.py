@@ -85,16 +85,33 @@ def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
     assert named("AWS::Glue::Crawler", "Name") == {"madrugada-bronze"}
     assert named("AWS::Glue::Job", "Name") == {
         "madrugada-bronze-to-silver",
+        "madrugada-clickstream-to-silver",
         "madrugada-sales-silver-to-gold",
         "madrugada-compact-table",
     }
-    assert named("AWS::Lambda::Function", "FunctionName") == {"madrugada-ingest"}
+    assert named("AWS::Lambda::Function", "FunctionName") == {
+        "madrugada-ingest",
+        "madrugada-close-day",
+        "madrugada-collect",
+    }
+    assert named("AWS::Kinesis::Stream", "Name") == {"madrugada-clickstream"}
+    assert named("AWS::KinesisFirehose::DeliveryStream", "DeliveryStreamName") == {
+        "madrugada-clickstream"
+    }
+    assert named("AWS::SQS::Queue", "QueueName") == {
+        "madrugada-messages",
+        "madrugada-clickstream",
+        "madrugada-clickstream-dead-letters",
+    }
     assert named("AWS::SNS::Topic", "TopicName") == {"madrugada-reports", "madrugada-alarms"}
     assert named("AWS::Athena::WorkGroup", "Name") == {"madrugada"}
     assert named("AWS::RedshiftServerless::Namespace", "NamespaceName") == {"madrugada"}
     assert named("AWS::RedshiftServerless::Workgroup", "WorkgroupName") == {"madrugada"}
     roles = {item["RoleName"]["!Sub"] for item in of_type(template, "AWS::IAM::Role").values()}
-    assert roles == {f"${{Prefix}}-{name}" for name in ("glue", "lambda", "redshift")}
+    assert roles == {
+        f"${{Prefix}}-{name}"
+        for name in ("glue", "lambda", "redshift", "delivery", "collect", "close-day")
+    }
 
 
 def test_jobs_run_scripts_that_are_there(template: dict[str, Any]) -> None:
@@ -124,14 +141,23 @@ def test_jobs_have_every_argument_that_no_task_gives(template: dict[str, Any]) -
 def test_every_default_source_has_contracts(template: dict[str, Any]) -> None:
     from include.contracts.compile import compile_contracts
 
-    sources = set(compile_contracts()["sources"])
-    given = [
+    contracts = compile_contracts()
+    given = sorted(
         job["DefaultArguments"]["--sources"].split(",")
         for job in of_type(template, "AWS::Glue::Job").values()
         if "--sources" in job["DefaultArguments"]
+    )
+    files, streams = list(contracts["sources"]), list(contracts["streams"])
+    assert given == [streams, files, files]
+
+
+def test_no_two_pipelines_write_one_quarantine(template: dict[str, Any]) -> None:
+    given = [
+        job["DefaultArguments"]["--quarantine"]
+        for job in of_type(template, "AWS::Glue::Job").values()
+        if "--quarantine" in job["DefaultArguments"]
     ]
-    assert len(given) == 2
-    assert all(set(one) == sources for one in given)
+    assert len(given) == len(set(given)) == 2
 
 
 def test_no_policy_allows_everything(template: dict[str, Any]) -> None:
