@@ -20,8 +20,12 @@ VERSION ?=
 SEEDS ?= 50
 FIRST ?= 1
 KILLS ?= 1
+COUNT ?=
+RATE ?=
+DOOR ?= kinesis
+SOURCE ?= sample
 
-.PHONY: help setup run test up stop clean deliver nightly backfill rollback sql logs lint format lock docs test-engines test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver events nightly backfill rollback sql logs lint format lock docs test-engines test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -43,6 +47,9 @@ clean: ## stop, and remove all tables, objects, logs and run history
 
 deliver: setup ## make a folder of CSV files a date's delivery: FROM=<folder> DATE=YYYY-MM-DD
 	@$(PY) -m ops.deliver --from "$(FROM)" --date "$(DATE)"
+
+events: setup ## send events: COUNT=1000 or FROM=<file.jsonl> (RATE=500 DOOR=kinesis|sqs SOURCE=sample|fake)
+	@$(PY) -m ops.events --count "$(COUNT)" --from "$(FROM)" --rate "$(RATE)" --door "$(DOOR)" --source "$(SOURCE)"
 
 nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD
 	@$(PY) -m ops.nightly --date "$(DATE)"

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ops import deliver, logs, nightly, run, sql, stack
+from ops import deliver, events, logs, nightly, run, sql, stack
 from ops.settings import OpsError, Settings
 
 
@@ -151,6 +151,12 @@ class TestBadArguments:
             (sql.main, ["--query", " "], 'make sql ENGINE=athena Q="select ..."'),
             (sql.main, ["--query", "select 1", "--format", "xml"], "table or csv"),
             (deliver.main, [], "make deliver FROM=<folder> DATE=2026-01-05"),
+            (events.main, [], "make events COUNT=1000, or make events FROM=<file.jsonl>"),
+            (events.main, ["--count", "5", "--from", "x"], "make events COUNT=1000, or make even"),
+            (events.main, ["--count", "-5"], "COUNT: expected a number above 0, found '-5'"),
+            (events.main, ["--count", "5", "--rate", "x"], "RATE: expected a number above 0"),
+            (events.main, ["--count", "5", "--door", "sns"], "DOOR: expected kinesis or sqs"),
+            (events.main, ["--from", "/nowhere.jsonl"], "/nowhere.jsonl cannot be read"),
             (deliver.main, ["--from", "/nowhere", "--date", "2026-01-05"], "/nowhere"),
             (deliver.main, ["--from", ".", "--date", "today"], "expected YYYY-MM-DD"),
             (run.main, ["--rows", "many"], "ROWS='many'"),
