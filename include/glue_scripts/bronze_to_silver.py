@@ -281,15 +281,18 @@ class SilverRun:
                 first=False,
             )
         if lost := unaccounted():
-            raise JobError(
-                "; ".join(
-                    f"{self.files[d.name].uri}: {reports[d.name]['delivered']} rows delivered, but "
-                    f"{reports[d.name]['kept']} kept, {reports[d.name]['duplicates']} duplicates "
-                    f"and "
-                    f"{sum(reports[d.name]['quarantined'].values())} quarantined"
-                    for d in lost
+            sentences = []
+            for name in (dataset.name for dataset in lost):
+                figures = reports[name]
+                found = [f"{figures['kept']} kept"]
+                if name in self.duplicates:
+                    found.append(f"{figures['duplicates']} duplicates")
+                found.append(f"{sum(figures['quarantined'].values())} quarantined")
+                sentences.append(
+                    f"{self.files[name].uri}: {figures['delivered']} rows delivered, but "
+                    f"{' and '.join(found)}"
                 )
-            )
+            raise JobError("; ".join(sentences))
 
     def _rejected(self, dataset: Dataset) -> DataFrame:
         return rejected(self.rows[dataset.name], dataset, self.files[dataset.name].header)
