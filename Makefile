@@ -25,7 +25,7 @@ RATE ?=
 DOOR ?= kinesis
 SOURCE ?= sample
 
-.PHONY: help setup run test up stop clean deliver events nightly backfill rollback sql logs lint format lock docs test-engines test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -94,6 +94,9 @@ format: setup ## format the code and fix what can be fixed
 
 docs: setup ## write the generated documents anew
 	@$(PY) -m ops.documents
+
+dbt-docs: setup ## dbt's documentation of the clickstream models, as one page
+	@$(PY) -m ops.dbt_docs
 
 lock: setup ## lock requirements.in into requirements.txt
 	@$(VENV)/bin/uv pip compile requirements.in -o requirements.txt --python-version 3.11 --generate-hashes --no-header -q

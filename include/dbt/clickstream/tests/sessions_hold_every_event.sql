@@ -1,0 +1,28 @@
+{{ config(description='Cookies whose sessions do not hold the events of silver,
+neither more nor fewer. A cookie that silver no longer has is one of them: run
+sessions with --full-refresh.') }}
+
+with events as (
+
+    select cookie_id, count(*) as events
+    from {{ ref('stg_events') }}
+    where cookie_id is not null
+    group by cookie_id
+
+),
+
+sessions as (
+
+    select cookie_id, sum(events) as events
+    from {{ ref('sessions') }}
+    group by cookie_id
+
+)
+
+select
+    coalesce(events.cookie_id, sessions.cookie_id) as cookie_id,
+    events.events as in_silver,
+    sessions.events as in_sessions
+from events
+full outer join sessions on sessions.cookie_id = events.cookie_id
+where coalesce(events.events, 0) <> coalesce(sessions.events, 0)

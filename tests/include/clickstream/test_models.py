@@ -1,0 +1,268 @@
+"""The dbt models against plain Python, on both targets, whole and incrementally, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.include.clickstream import reference, shop_events
+from tests.include.clickstream.conftest import (
+    DAYS,
+    MODELS,
+    NIGHTS,
+    Built,
+    expected,
+    from_duckdb,
+    from_redshift,
+    in_order,
+)
+from tests.include.clickstream.dbt_process import PROJECT, Dbt
+
+TARGETS = ("duckdb", "redshift")
+SPECTRUM = ROOT / "include/sql/redshift/clickstream/product_views_by_campaign.sql"
+
+
+def test_every_test_of_the_project_passes_and_there_are_some(built: Built) -> None:
+    assert set(built.states.values()) == {"success", "pass"}
+    unit_tests = [
+        test["name"]
+        for path in PROJECT.glob("models/**/*.unit_tests.yml")
+        for test in yaml.safe_load(path.read_text())["unit_tests"]
+    ]
+    assert len(unit_tests) == 7
+    assert {"sessions_hold_every_event", "funnel_counts_every_session", *unit_tests, *MODELS} <= (
+        set(built.states)
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_incrementally_they_are_what_the_reference_says(built: Built, target: str) -> None:
+    found = built.shop.built(target)
+    for model, rows in expected(built.events).items():
+        assert found[model] == in_order(rows), model
+        assert len(rows) >= DAYS
+        assert list(found[model][0]) == list(rows[0])
+
+
+def test_both_targets_compiled_sql_gives_the_same_rows(built: Built) -> None:
+    """Redshift's by the Data API, DuckDB's in DuckDB; whole, from the same Parquet files."""
+    with duckdb.connect(built.shop.duckdb, read_only=True) as connection:
+        for model in ("stg_events", *MODELS):
+            one = from_redshift(built.shop.warehouse, built.first["redshift"][model])
+            other = from_duckdb(connection, built.first["duckdb"][model])
+            if model == "stg_events":
+                key = lambda row: row["event_id"]  # noqa: E731
+                one, other = sorted(one, key=key), sorted(other, key=key)
+                assert len(one) == len(built.events)
+            else:
+                assert one == in_order(expected(built.events)[model])
+            assert one == other, model
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_where_nothing_changed_nothing_is_rebuilt(built: Built, target: str) -> None:
+    sql = built.again[target]["sessions"]
+    assert sql != built.first[target]["sessions"]
+    if target == "redshift":
+        assert from_redshift(built.shop.warehouse, sql) == []
+    else:
+        with duckdb.connect(built.shop.duckdb, read_only=True) as connection:
+            assert from_duckdb(connection, sql) == []
+
+
+def test_the_lake_joins_with_conversions_without_being_loaded(built: Built) -> None:
+    sessions = reference.sessions(built.events)
+    bought = {c["session_id"]: c for c in reference.conversions(sessions)}
+    views: Counter[tuple[str | None, str]] = Counter()
+    buyers: dict[tuple[str | None, str], set[str]] = {}
+    for session, visit in zip(sessions, reference.visits(built.events), strict=True):
+        conversion = bought.get(session["session_id"])
+        for event in visit if conversion else []:
+            page = event["page_url_path"]
+            if (
+                reference.step(page) == "product"
+                and event["event_timestamp"] <= conversion["converted_at"]
+            ):
+                key = (conversion["last_touch_campaign"], page)
+                views[key] += 1
+                buyers.setdefault(key, set()).add(session["session_id"])
+    assert len(views) > 4
+    found = built.shop.warehouse.rows(SPECTRUM.read_text())
+    assert {(campaign, page): (sold, seen) for campaign, page, sold, seen in found} == {
+        key: (len(buyers[key]), views[key]) for key in views
+    }
+    assert len(found) == len(views)
+
+
+def described() -> dict[str, dict[str, Any]]:
+    models = [
+        model
+        for path in PROJECT.glob("models/**/*.yml")
+        for model in yaml.safe_load(path.read_text()).get("models", [])
+    ]
+    return {model["name"]: model for model in models}
+
+
+def test_every_column_is_described(built: Built) -> None:
+    models = described()
+    assert set(models) == {path.stem for path in PROJECT.glob("models/**/*.sql")}
+    with duckdb.connect(built.shop.duckdb, read_only=True) as connection:
+        for name, model in models.items():
+            assert "Grain: " in model["description"]
+            cursor = connection.execute(f"select * from clickstream.{name} limit 0")
+            columns = [column[0] for column in cursor.description or ()]
+            assert [column["name"] for column in model["columns"]] == columns
+            assert all(column["description"] for column in model["columns"])
+
+
+def test_sql_is_in_lower_case_and_narrow() -> None:
+    files = [*PROJECT.glob("models/**/*.sql"), *PROJECT.glob("tests/*.sql")]
+    assert len(files) == 6
+    for path in files:
+        text = path.read_text()
+        assert max(len(line) for line in text.splitlines()) <= 80, path
+        code = [line for line in text.splitlines() if not line.startswith("--")]
+        assert not {"SELECT", "FROM", "WHERE"} & set(" ".join(code).split()), path
+
+
+class Nights:
+    """50,000 events, and what a run of dbt does by its compiled SQL, in a DuckDB of its own."""
+
+    def __init__(self, folder: Path, built: Built) -> None:
+        self.first, self.again = built.first["duckdb"], built.again["duckdb"]
+        self.rows = shop_events.deliveries(50_000, days=6, seed=2)
+        shop_events.write_parquet(self.rows, folder / "rows.parquet")
+        # The compiled names begin with the file's.
+        self.connection = duckdb.connect(folder / built.shop.duckdb.name)
+        self.sql(f"create table deliveries as from '{folder / 'rows.parquet'}'")
+        source = f"read_parquet('{built.shop.events}')"
+        assert source in self.first["stg_events"]
+        self.staging = self.first["stg_events"].replace(source, "silver_events")
+
+    def sql(self, statement: str) -> duckdb.DuckDBPyConnection:
+        return self.connection.execute(statement)
+
+    def begin(self) -> None:
+        self.sql("drop schema if exists clickstream cascade")
+        self.sql("create schema clickstream")
+        self.sql("create or replace table silver_events as from deliveries limit 0")
+        self.sql(f"create view clickstream.stg_events as {self.staging}")
+
+    def run(self, nights: set[date]) -> None:
+        """The models, when these nights are in silver."""
+        days = ", ".join(f"date '{night}'" for night in nights)
+        self.sql(
+            "create or replace table silver_events as from deliveries"
+            f" where landing_date in ({days}) qualify"
+            " row_number() over (partition by event_id order by landing_date desc) = 1"
+        )
+        if self.tables():
+            self.sql(f"create or replace temp table fresh as {self.again['sessions']}")
+            self.sql("delete from clickstream.sessions"
+                     " where cookie_id in (select cookie_id from fresh)")  # fmt: skip
+            self.sql("insert into clickstream.sessions by name from fresh")
+        else:
+            self.sql(f"create table clickstream.sessions as {self.first['sessions']}")
+        for model in ("conversions", "funnel_by_day"):
+            self.sql(f"create or replace table clickstream.{model} as {self.again[model]}")
+
+    def tables(self) -> list[Any]:
+        return self.sql(
+            "select table_name from duckdb_tables() where schema_name = 'clickstream'"
+        ).fetchall()
+
+    def differ_from_a_full_refresh(self) -> int:
+        """Sessions that a full refresh has and the table has not, and the other way round."""
+        self.sql(f"create or replace temp table whole as {self.first['sessions']}")
+        ((count,),) = self.sql(
+            "select count(*) from ((from whole except all from clickstream.sessions)"
+            " union all (from clickstream.sessions except all from whole))"
+        ).fetchall()
+        return int(count)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory, built: Built) -> Nights:
+    return Nights(tmp_path_factory.mktemp("nights"), built)
+
+
+@pytest.fixture(scope="module")
+def truth(nights: Nights) -> dict[str, list[shop_events.Row]]:
+    """The models' rows when every night is in."""
+    found = expected(shop_events.silver(nights.rows, {row["landing_date"] for row in nights.rows}))
+    return {model: in_order(rows) for model, rows in found.items()}
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [4, 0, 5, 0, 2, 1, 4, 3, 3]], ids=str)
+def test_nights_in_any_order_give_what_the_reference_says(
+    nights: Nights, truth: dict[str, list[shop_events.Row]], order: list[int]
+) -> None:
+    nights.begin()
+    loaded: set[date] = set()
+    for number in order:
+        loaded.add(shop_events.FIRST_DAY + timedelta(days=number))
+        nights.run(loaded)
+        if len(loaded) == 4:
+            assert nights.differ_from_a_full_refresh() == 0
+    for model in MODELS:
+        found = from_duckdb(nights.connection, f"from clickstream.{model}")
+        assert found == truth[model], model
+    assert nights.differ_from_a_full_refresh() == 0
+    assert len(truth["sessions"]) > 10_000
+    assert len(truth["conversions"]) > 2_000
+
+
+@pytest.mark.slow
+def test_dbt_itself_on_50000_events(
+    built: Built, nights: Nights, tmp_path: Path, truth: Any
+) -> None:
+    """The same nights by `dbt run`, not by its compiled SQL."""
+    events = tmp_path / "events"
+    events.mkdir()
+    dbt = Dbt(
+        tmp_path,
+        {"CLICKSTREAM_DUCKDB": str(tmp_path / "c.duckdb"), "CLICKSTREAM_EVENTS": f"{events}/*"},
+    )
+    loaded: set[date] = set()
+    try:
+        for number in [4, 0, 5, 0, 2, 1, 3]:
+            loaded.add(shop_events.FIRST_DAY + timedelta(days=number))
+            rows = shop_events.silver(nights.rows, loaded)
+            shop_events.write_parquet(rows, events / "part.parquet")
+            dbt("duckdb", "run")
+        for _ in range(2):
+            with duckdb.connect(tmp_path / "c.duckdb", read_only=True) as connection:
+                for model in MODELS:
+                    found = from_duckdb(connection, f"from clickstream.{model}")
+                    assert found == truth[model], model
+            dbt("duckdb", "run", "--full-refresh")
+    finally:
+        dbt.close()
+
+
+@pytest.mark.slow
+def test_the_whole_project_on_redshift(built: Built) -> None:
+    """Tests and unit tests, too; a cookie that silver lost is told of, and mended."""
+    shop = built.shop
+    states = shop.dbt("redshift", "build")
+    assert states == built.states
+    try:
+        events = shop.publish(NIGHTS[:1])
+        assert not shop.dbt.try_("redshift", "build")["success"]
+        assert "sessions_hold_every_event" in shop.dbt.printed()
+        shop.dbt("redshift", "build", "--full-refresh")
+        found = shop.built("redshift")
+        for model, rows in expected(events).items():
+            assert found[model] == in_order(rows), model
+        # Everything arrived long ago: the source is stale.
+        assert not shop.dbt.try_("redshift", "source", "freshness")["success"]
+    finally:
+        shop.publish(NIGHTS)
+        shop.dbt("redshift", "run", "--full-refresh")
