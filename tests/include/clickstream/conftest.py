@@ -20,6 +20,7 @@ from tests.include.clickstream.shop_events import Row
 from tests.local_aws.redshift.conftest import SERVICES, Warehouse, make_client
 
 PASSWORD = "Small-Hours-1"
+STATE = "aws"
 MODELS = ("sessions", "conversions", "funnel_by_day")
 DAYS = 4
 NIGHTS = [shop_events.FIRST_DAY + timedelta(days=number) for number in range(DAYS)]
@@ -68,7 +69,6 @@ class Shop:
     """The lake with silver's table, a warehouse beside it, and dbt for both targets."""
 
     def __init__(self, server: Server, folder: Path) -> None:
-        state = server.instance.config.state
         self.folder = folder
         self.warehouse = Warehouse(server)
         serverless = make_client(server, "redshift-serverless")
@@ -76,7 +76,7 @@ class Shop:
         made = serverless.create_workgroup(workgroupName="madrugada", namespaceName="madrugada")
         endpoint = made["workgroup"]["endpoint"]
         self.duckdb = folder / "clickstream.duckdb"
-        self.events = f"{state}/s3/lake/events/*.parquet"
+        self.events = f"{folder / STATE}/s3/lake/events/*.parquet"
         self.dbt = Dbt(
             folder,
             {
@@ -152,7 +152,7 @@ class Built:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("clickstream")
-    config = Config(state=folder / "aws", redshift_port=0)
+    config = Config(state=folder / STATE, redshift_port=0)
     with Server(config, services=SERVICES) as server:
         shop = Shop(server, folder)
         try:
