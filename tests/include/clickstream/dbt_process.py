@@ -56,7 +56,8 @@ class Dbt:
     def compiled(self, target: str) -> dict[str, str]:
         """The SQL of each model, as the last command for the target compiled it."""
         folder = self.folder / target / "compiled" / "clickstream" / "models"
-        return {path.stem: path.read_text() for path in sorted(folder.rglob("*.sql"))}
+        # Deeper down are tests, and fixtures with the names of models.
+        return {path.stem: path.read_text() for path in folder.glob("*/*.sql")}
 
     def close(self) -> None:
         assert self._process.stdin is not None
