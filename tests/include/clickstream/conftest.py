@@ -75,7 +75,7 @@ class Shop:
         serverless.create_namespace(namespaceName="madrugada", adminUserPassword=PASSWORD)
         made = serverless.create_workgroup(workgroupName="madrugada", namespaceName="madrugada")
         endpoint = made["workgroup"]["endpoint"]
-        self.duckdb = folder / "clickstream.duckdb"
+        self.duckdb = folder / "warehouse.duckdb"
         self.events = f"{folder / STATE}/s3/lake/events/*.parquet"
         self.dbt = Dbt(
             folder,
