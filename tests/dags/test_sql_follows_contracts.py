@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+import yaml
 from sqlglot import exp
 from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.qualify import qualify
 
 from include.contracts.compile import load_contracts
-from tests.dags.conftest import SQL
+from tests.dags.conftest import ROOT, SQL
 from tests.dags.test_sql import PARAMS, VERSION, render
 
 QUARANTINE = ("dataset", "ingest_date", "source_file", "line_number", "raw", "rule", "reason")
@@ -37,8 +38,10 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
             "madrugada_staging",
             "sales_schema",
             "spectrum",
+            "spectrum_silver",
         )
     }
+    schemas["clickstream"] = dbt_models("clickstream")
     quarantine = dict.fromkeys((*QUARANTINE, "column_name"), "string")
     tables: dict[tuple[str, str], dict[str, str]] = {("silver", "quarantine"): quarantine}
     for contract in load_contracts().values():
@@ -47,6 +50,7 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
         if contract.layer == "silver":
             delivered = {str(c.header).lower(): "string" for c in contract.columns}
             schemas["madrugada_bronze"][contract.name] = {**delivered, "ingest_date": "string"}
+            schemas["spectrum_silver"][contract.name] = lake
         else:
             schemas["spectrum"][contract.name] = lake
             schemas["sales_schema"][contract.name] = dict(contract.redshift_columns())
@@ -54,6 +58,17 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
         schemas[f"madrugada_{layer}"][name] = columns
         schemas["madrugada_staging"][f"{layer}_{name}_{VERSION[-12:]}"] = columns
     return schemas
+
+
+def dbt_models(project: str) -> dict[str, dict[str, str]]:
+    """Types of columns of each model, as the project's properties have them."""
+    folder = ROOT / "include" / "dbt" / project / "models"
+    found = [yaml.safe_load(path.read_text()) for path in sorted(folder.rglob("*.yml"))]
+    return {
+        model["name"]: {column["name"]: column["data_type"] for column in model["columns"]}
+        for properties in found
+        for model in properties.get("models", [])
+    }
 
 
 def hold_against_contracts(text: str, dialect: str) -> None:
