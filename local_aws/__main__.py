@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         "--redshift-port",
         type=int,
         default=os.environ.get("LOCAL_AWS_REDSHIFT_PORT") or None,
-        help="where PostgreSQL clients (dbt, psql) reach Redshift on 127.0.0.1; not at all without",
+        help="where PostgreSQL clients (dbt, psql) reach Redshift; not at all without",
     )
     parser.add_argument(
         "--faults",

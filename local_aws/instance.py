@@ -44,7 +44,7 @@ class Config:
         state: the folder that holds everything which survives a restart.
         host, port: where it listens; port 0 takes a free one.
         wait_seconds: how long a Describe or Get call of something unfinished may wait for it.
-        redshift_port: where PostgreSQL clients reach Redshift, on 127.0.0.1; 0 takes a free port,
+        redshift_port: where PostgreSQL clients reach Redshift, on `host`; 0 takes a free port,
             None is not at all.
         faults: what requests meet on purpose, from the start; None is nothing.
     """

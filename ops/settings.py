@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_PORT = 8080
 AWS_PORT = 4566
+REDSHIFT_PORT = 5439
 
 
 MAINTENANCE = {
@@ -32,6 +33,8 @@ class Settings:
     Attributes:
         state: folder of everything that survives `make stop` (databases, objects, logs).
         airflow_port, aws_port: TCP ports on 127.0.0.1.
+        chosen_redshift_port: where Redshift is to answer to what speaks PostgreSQL's protocol; 0 is
+            as far from the usual port as the embedded AWS is from its own.
         prefix: what every bucket name begins with.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     prefix: str
     region: str = "us-east-1"
     account: str = "123456789012"
+    chosen_redshift_port: int = 0
 
     @classmethod
     def load(cls) -> Settings:
@@ -52,12 +56,20 @@ class Settings:
         state = Path(os.environ.get("MADRUGADA_STATE") or ROOT / ".state").resolve()
         saved = state / "stack.json"
         running = json.loads(saved.read_text()) if saved.exists() else {}
+        aws_port = _port("AWS_PORT", running.get("aws_port", AWS_PORT))
+        same = aws_port == running.get("aws_port")
+        redshift_port = running.get("redshift_port", 0) if same else 0
         return cls(
             state=state,
             airflow_port=_port("PORT", running.get("airflow_port", AIRFLOW_PORT)),
-            aws_port=_port("AWS_PORT", running.get("aws_port", AWS_PORT)),
+            aws_port=aws_port,
             prefix=os.environ.get("MADRUGADA_PREFIX") or "madrugada-local",
+            chosen_redshift_port=_port("REDSHIFT_PORT", redshift_port or _beside(aws_port)),
         )
+
+    @property
+    def redshift_port(self) -> int:
+        return self.chosen_redshift_port or _beside(self.aws_port)
 
     @property
     def aws_url(self) -> str:
@@ -108,6 +120,7 @@ class Settings:
                 "MADRUGADA_DELIVERY_PATIENCE_SECONDS", "60"
             ),
             "MADRUGADA_TURN_POKE_SECONDS": "2",
+            "MADRUGADA_REDSHIFT_SSLMODE": "disable",
             **{name: os.environ.get(name) or value for name, value in MAINTENANCE.items()},
             # An AWS that is away for a minute, or throttles, costs a call's patience and no retry.
             "AWS_RETRY_MODE": "standard",
@@ -141,6 +154,8 @@ class Settings:
             "AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "airflow"),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+            "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws"}),
             "AIRFLOW_CONN_REDSHIFT_COPY_ROLE": json.dumps(
                 {
@@ -153,6 +168,12 @@ class Settings:
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
+
+
+def _beside(aws_port: int) -> int:
+    """Redshift's port for an embedded AWS's, so that a second stack needs no third choice."""
+    away = REDSHIFT_PORT - AWS_PORT
+    return aws_port + (away if aws_port + away < 65536 else -away)
 
 
 def _port(variable: str, default: int) -> int:

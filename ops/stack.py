@@ -66,6 +66,7 @@ def check_machine(settings: Settings, running: Collection[str] = ()) -> None:
     for part, port, variable, other in (
         ("api-server", settings.airflow_port, "PORT", 8081),
         ("aws", settings.aws_port, "AWS_PORT", 4567),
+        ("aws", settings.redshift_port, "REDSHIFT_PORT", 5440),
     ):
         if part not in running and not processes.is_free(port):
             raise OpsError(
@@ -97,7 +98,8 @@ def up(settings: Settings) -> None:
     aws = kept.get("aws") or processes.start(
         "aws",
         [PYTHON, "-m", "local_aws", "--state", str(settings.state / "aws"),
-         "--port", str(settings.aws_port), "--region", settings.region],
+         "--port", str(settings.aws_port), "--redshift-port", str(settings.redshift_port),
+         "--region", settings.region],
         settings.state,
         {"PYTHONPATH": str(ROOT), "LOCAL_AWS_WARM_SPARK": "1"},
     )  # fmt: skip
@@ -170,7 +172,11 @@ def _configure_airflow(settings: Settings) -> None:
 
 
 def _ports(settings: Settings) -> dict[str, int]:
-    return {"airflow_port": settings.airflow_port, "aws_port": settings.aws_port}
+    return {
+        "airflow_port": settings.airflow_port,
+        "aws_port": settings.aws_port,
+        "redshift_port": settings.redshift_port,
+    }
 
 
 def _remember(settings: Settings) -> None:

@@ -30,7 +30,11 @@ os.environ.update(
 
 # `make` exports what .env sets, and a developer's shell may point at a real account.
 for _name in list(os.environ):
-    if _name.startswith(("MADRUGADA_", "AWS_", "LOCAL_AWS_")) or _name in ("PORT", "AWS_PORT"):
+    if _name.startswith(("MADRUGADA_", "AWS_", "LOCAL_AWS_")) or _name in (
+        "PORT",
+        "AWS_PORT",
+        "REDSHIFT_PORT",
+    ):
         del os.environ[_name]
 # A test's Spark lives for seconds: what its thorough compiler would gain costs more than it gives.
 os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

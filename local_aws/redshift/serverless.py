@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from local_aws.redshift import logins
 from local_aws.redshift.compute import Compute
-from local_aws.redshift.wire.listener import HOST, Listener
+from local_aws.redshift.wire.listener import Listener
 from local_aws.service import AwsError, Feature, Request, Response, Service, operation
 
 NAMESPACE, WORKGROUP = logins.NAMESPACE, logins.WORKGROUP
@@ -59,7 +59,7 @@ class RedshiftServerless(Service):
         ),
         Feature(
             "Redshift Serverless", "connections by PostgreSQL's protocol", "different",
-            "with --redshift-port: one address on 127.0.0.1 for every workgroup; user, password"
+            "with --redshift-port: one address, that of --host, for every workgroup; user, password"
             " and database say which. The administrator's password (given, or in Secrets Manager)"
             " or GetCredentials; simple and extended queries, cancel; statements go the way of the"
             " Data API's. At most 100 connections",
@@ -293,7 +293,7 @@ class RedshiftServerless(Service):
         """A workgroup with the address that it can be reached at, where it can."""
         if self.listener is None:
             return workgroup
-        at = {"address": HOST, "port": self.listener.port}
+        at = {"address": self.listener.address, "port": self.listener.port}
         return {**workgroup, "endpoint": {**workgroup["endpoint"], **at}}
 
     @staticmethod

@@ -45,7 +45,27 @@ def test_the_environment_goes_before_the_running_stack(
     assert (settings.airflow_port, settings.aws_port) == (9090, 4567)
 
 
-@pytest.mark.parametrize("variable", ["PORT", "AWS_PORT"])
+@pytest.mark.parametrize(("aws", "redshift"), [(4566, 5439), (4567, 5440), (65000, 64127)])
+def test_a_second_stack_s_redshift_has_a_port_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, aws: int, redshift: int
+) -> None:
+    monkeypatch.setenv("AWS_PORT", str(aws))
+    assert Settings.load().redshift_port == redshift
+    monkeypatch.setenv("REDSHIFT_PORT", "6000")
+    assert Settings.load().redshift_port == 6000
+
+
+def test_the_running_stack_s_redshift_is_found(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = {"airflow_port": 8081, "aws_port": 4567, "redshift_port": 6000}
+    (state / "stack.json").write_text(json.dumps(ports))
+    assert Settings.load().redshift_port == 6000
+    monkeypatch.setenv("AWS_PORT", "4600")
+    assert Settings.load().redshift_port == 5473
+
+
+@pytest.mark.parametrize("variable", ["PORT", "AWS_PORT", "REDSHIFT_PORT"])
 @pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80.5"])
 def test_a_port_that_is_none_is_refused(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str

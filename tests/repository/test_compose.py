@@ -24,7 +24,7 @@ from urllib3 import HTTPResponse
 
 from local_aws.instance import Config
 from ops import stack
-from ops.settings import AIRFLOW_PORT, AWS_PORT, Settings
+from ops.settings import AIRFLOW_PORT, AWS_PORT, REDSHIFT_PORT, Settings
 from tests.conftest import ROOT
 from tests.repository.dotenv import EXAMPLE, read
 
@@ -44,6 +44,7 @@ ELSEWHERE = {
     "AIRFLOW__API_AUTH__JWT_SECRET": "from .env instead of the state folder",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "the service's health check asks it",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": "a folder of the container",
+    "AIRFLOW__COSMOS__CACHE_DIR": "a folder of the container",
     "NO_PROXY": "the services' names too",
     "no_proxy": "the services' names too",
 }
@@ -193,7 +194,10 @@ def test_ports_are_those_of_the_settings_and_of_this_machine_alone(
     }
     assert published == {
         "api-server": [f"127.0.0.1:${{PORT:-{AIRFLOW_PORT}}}:{AIRFLOW_PORT}"],
-        "aws": [f"127.0.0.1:${{AWS_PORT:-{AWS_PORT}}}:{AWS_PORT}"],
+        "aws": [
+            f"127.0.0.1:${{AWS_PORT:-{AWS_PORT}}}:{AWS_PORT}",
+            f"127.0.0.1:${{REDSHIFT_PORT:-{REDSHIFT_PORT}}}:{REDSHIFT_PORT}",
+        ],
     }
 
 
@@ -202,6 +206,8 @@ def test_the_embedded_aws_listens_where_the_others_look_for_it(compose: dict[str
     assert command[:3] == ["python", "-m", "local_aws"]
     given = dict(zip(command[3::2], command[4::2], strict=True))
     assert given["--host"] == "0.0.0.0"  # noqa: S104
+    assert given["--redshift-port"] == str(REDSHIFT_PORT)
+    assert compose["services"]["aws"]["hostname"] == "aws"
     assert given["--region"] == Config(state=Path()).region
     state = [v for v in compose["services"]["aws"]["volumes"] if v.endswith(given["--state"])]
     assert state == [f"aws-state:{given['--state']}"]

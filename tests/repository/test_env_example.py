@@ -11,7 +11,7 @@ import pytest
 
 from local_aws.glue.spark_host import SparkSettings
 from madrugada.settings import settings as pipeline_settings
-from ops.settings import AIRFLOW_PORT, AWS_PORT, Settings
+from ops.settings import AIRFLOW_PORT, AWS_PORT, REDSHIFT_PORT, Settings
 from tests.conftest import ROOT
 from tests.repository.dotenv import EXAMPLE, read
 
@@ -34,6 +34,7 @@ def test_the_values_are_the_code_s_defaults(
     assert {name: value for name, value in read(EXAMPLE).items() if value} == {
         "PORT": str(AIRFLOW_PORT),
         "AWS_PORT": str(AWS_PORT),
+        "REDSHIFT_PORT": str(REDSHIFT_PORT),
         "MADRUGADA_PREFIX": settings.prefix,
         "MADRUGADA_DELIVERY_PATIENCE_SECONDS": environment["MADRUGADA_DELIVERY_PATIENCE_SECONDS"],
         "MADRUGADA_KEEP_VERSIONS": str(pipeline.keep_versions),

@@ -1,4 +1,4 @@
-"""Listens for PostgreSQL clients on 127.0.0.1, a thread for each connection."""
+"""Listens for PostgreSQL clients where the embedded AWS listens, a thread for each connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from local_aws.redshift.wire.connection import Connection
 if TYPE_CHECKING:
     from local_aws.instance import Instance
 
-HOST = "127.0.0.1"
 MOST_CONNECTIONS = 100
 STOP_SECONDS = 5.0
 
@@ -34,6 +33,12 @@ class Listener:
         """The port that it listens on; 0 was any free one."""
         return self._socket.getsockname()[1] if self._socket else self._asked
 
+    @property
+    def address(self) -> str:
+        """Where clients find it: on every address, by this machine's name."""
+        host = self.aws.config.host
+        return socket.gethostname() if host == "0.0.0.0" else host  # noqa: S104
+
     def start(self) -> None:
         """Listen.
 
@@ -41,7 +46,7 @@ class Listener:
             OSError: the port is in use.
         """
         try:
-            self._socket = socket.create_server((HOST, self._asked), backlog=64)
+            self._socket = socket.create_server((self.aws.config.host, self._asked), backlog=64)
         except OSError as error:
             raise OSError(error.errno, f"Redshift's port {self._asked}: {error.strerror}") from None
         threading.Thread(target=self._accept, name="redshift-wire", daemon=True).start()
