@@ -161,6 +161,7 @@ with DAG(
     audit_silver = AthenaAuditOperator(
         task_id="audit_silver",
         query="athena/audit/silver.sql",
+        params={"quarantine": "quarantine"},
         workgroup=AWS.athena_workgroup,
     )
 
@@ -214,7 +215,11 @@ with DAG(
     create_external_schema = RedshiftDataOperator(
         task_id="create_external_schema",
         sql="redshift/schema/create_external_schema.sql",
-        params={"gold_database": AWS.gold_database, "role": AWS.role("redshift")},
+        params={
+            "schema": "spectrum",
+            "glue_database": AWS.gold_database,
+            "role": AWS.role("redshift"),
+        },
         **AWS.redshift,
     )
 
@@ -253,13 +258,17 @@ with DAG(
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
         from madrugada.publishing import published_versions
-        from madrugada.report import reconcile_night, this_run
+        from madrugada.report import Used, reconcile_night, this_run
 
         return reconcile_night(
             run=this_run(),
             night=night,
             versions=versions,
-            jobs={"silver": AWS.bronze_to_silver_job, "gold": AWS.sales_silver_to_gold_job},
+            used=Used(
+                jobs={"silver": AWS.bronze_to_silver_job, "gold": AWS.sales_silver_to_gold_job},
+                crawler=AWS.bronze_crawler,
+                function=AWS.ingest_function,
+            ),
             audits=audits,
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},

@@ -247,6 +247,27 @@ def redshift_line(
     )
 
 
+def dbt_lines(prices: Prices, seconds: Sequence[float], base_capacity: int) -> list[Line]:
+    """Redshift Serverless while dbt works: an estimate, and rather too much than too little.
+
+    What dbt asks comes by PostgreSQL's protocol, under no name of the run's; so each of its tasks
+    is charged as if Redshift had worked as long as the task (seconds), side by side or not.
+    """
+    if not seconds:
+        return []
+    charged = sum((Decimal(str(s)).to_integral_value(ROUND_CEILING) for s in seconds), Decimal(0))
+    return [
+        Line(
+            "Redshift Serverless, for dbt",
+            charged * base_capacity,
+            "RPU-seconds",
+            charged * base_capacity * prices.dollars("redshift_serverless") / HOUR,
+            measured=f"{len(seconds)} tasks, {sum(seconds):.1f} s on {base_capacity} RPU",
+            estimate=True,
+        )
+    ]
+
+
 _BILLED = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
 
 
@@ -353,8 +374,12 @@ def s3_lines(prices: Prices, writes: int, reads: int) -> list[Line]:
     ]
 
 
-def bill(prices: Prices, lines: Sequence[Line]) -> dict[str, Any]:
-    """The cost section of a report: prices' date, lines, total (dollars, not rounded before)."""
+def bill(prices: Prices, lines: Sequence[Line], left_out: str = "") -> dict[str, Any]:
+    """The cost section of a report: prices' date, lines, total (dollars, not rounded before).
+
+    Args:
+        left_out: what is left out of this pipeline's bill beside `LEFT_OUT`.
+    """
     return {
         "prices": prices.path.name,
         "prices_of": prices.date,
@@ -362,7 +387,7 @@ def bill(prices: Prices, lines: Sequence[Line]) -> dict[str, Any]:
         "currency": "USD",
         "lines": [line.as_json() for line in lines],
         "total": float(round(sum((line.dollars for line in lines), Decimal(0)), 6)),
-        "left_out": LEFT_OUT,
+        "left_out": f"{LEFT_OUT}, {left_out}" if left_out else LEFT_OUT,
     }
 
 

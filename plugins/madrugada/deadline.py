@@ -29,17 +29,25 @@ from madrugada.settings import settings
 log = logging.getLogger(__name__)
 
 
-def delivery_deadline(sources: Sequence[str]) -> DeadlineAlert:
-    """The deadline of a DAG whose nights wait for deliveries of these sources."""
+def delivery_deadline(sources: Sequence[str], streamed: bool = False) -> DeadlineAlert:
+    """The deadline of a DAG whose nights wait for deliveries of these sources.
+
+    Args:
+        streamed: a delivery is a day of a stream (see `madrugada.night.delivery_date`).
+    """
     return DeadlineAlert(
         name="delivery",
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=settings().delivery_deadline,
-        callback=AsyncCallback(late_delivery, kwargs={"sources": list(sources)}),
+        callback=AsyncCallback(
+            late_delivery, kwargs={"sources": list(sources), "streamed": streamed}
+        ),
     )
 
 
-async def late_delivery(sources: Sequence[str], context: Mapping[str, Any]) -> str:
+async def late_delivery(
+    sources: Sequence[str], context: Mapping[str, Any], streamed: bool = False
+) -> str:
     """Publish which manifests are not there, if any, to the alarms topic; say what was done.
 
     Args:
@@ -47,12 +55,12 @@ async def late_delivery(sources: Sequence[str], context: Mapping[str, Any]) -> s
         context: Airflow's for deadlines: ``dag_run`` (as its API shows one) and ``deadline``.
     """
     # The provider's own asynchronous calls need a package that holds boto3 back by years.
-    said = await asyncio.to_thread(_look_and_tell, sources, context["dag_run"])
+    said = await asyncio.to_thread(_look_and_tell, sources, context["dag_run"], streamed)
     log.info(said)
     return said
 
 
-def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any]) -> str:
+def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any], streamed: bool) -> str:
     from madrugada.night import delivery_date, manifest_keys
 
     name = f"{dag_run['dag_id']} run {dag_run['dag_run_id']}"
@@ -64,7 +72,7 @@ def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any]) -> str:
     moment = SimpleNamespace(
         logical_date=_moment(dag_run.get("logical_date")), run_after=_moment(dag_run["run_after"])
     )
-    day = delivery_date(conf, moment)
+    day = delivery_date(conf, moment, streamed)
     bucket, hook = settings().bucket("bronze"), S3Hook()
     keys = manifest_keys(conf.get("sources") or sources, day)
     missing = [key for key in keys if not hook.check_for_key(key, bucket)]

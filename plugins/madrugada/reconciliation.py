@@ -22,6 +22,8 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E[+-]?[0-9]+)?")
 PLACES = ("bronze", "silver", "gold", "Athena", "Spectrum", "Redshift")
 ROWS_BY_TABLE = "rows_by_table"
 """The question whose rows are ``table_name, total``: each is a figure of its own."""
+FIGURES = ("figure", "total")
+"""The columns of any other question whose rows are figures of their own."""
 
 IN_BRONZE = "{dataset}: rows in bronze, as delivered"
 IN_SILVER = "{dataset}: rows in the table"
@@ -161,7 +163,7 @@ def delivery_figures(
     """Each dataset from bronze to silver: what was delivered is kept or in quarantine.
 
     Args:
-        delivered: rows of each dataset, by the manifests.
+        delivered: rows of each dataset, by the manifests that know them.
         silver: each dataset's figures, by the silver job's report.
         checks: what Athena found in the audit of silver (see `audit_checks`).
 
@@ -170,11 +172,12 @@ def delivery_figures(
     """
     figures = []
     for dataset, said in silver.items():
-        accounted = said["kept"] + sum(said["quarantined"].values())
+        accounted = said["kept"] + said.get("duplicates", 0) + sum(said["quarantined"].values())
         values = {"silver": _text(accounted), "Athena": _counted(checks, IN_BRONZE, dataset)}
         if dataset in delivered:
             values["bronze"] = _text(delivered[dataset])
-        figures.append(Figure(f"{dataset}: rows delivered = kept + quarantined", values))
+        parts = "kept + duplicates" if said.get("duplicates") else "kept"
+        figures.append(Figure(f"{dataset}: rows delivered = {parts} + quarantined", values))
         found = _counted(checks, IN_SILVER, dataset)
         figures.append(
             Figure(f"{dataset}: rows in silver", {"silver": _text(said["rows"]), "Athena": found})
@@ -197,8 +200,9 @@ def answer_figures(
 ) -> list[Figure]:
     """Each engine's figures beside those of silver and gold.
 
-    A question gives a figure for each table (`ROWS_BY_TABLE`), or its number of rows and the sum of
-    each of its columns of numbers but the first, which is what it is asked by.
+    A question gives a figure for each table (`ROWS_BY_TABLE`) or for each row (`FIGURES`); else its
+    number of rows and the sum of each of its columns of numbers but the first, which is what it is
+    asked by.
 
     Args:
         answers: each question's answers.
@@ -221,6 +225,10 @@ def answer_figures(
             if question == ROWS_BY_TABLE:
                 for table, total in answer.rows:
                     found.setdefault(f"{table}: rows", {})[answer.engine] = total
+                continue
+            if columns == FIGURES:
+                for name, total in answer.rows:
+                    found.setdefault(name, {})[answer.engine] = total
                 continue
             found.setdefault(f"{question}: rows", {})[answer.engine] = _text(len(answer.rows))
             for index in numeric:

@@ -35,9 +35,28 @@ from madrugada.settings import settings
 
 log = logging.getLogger(__name__)
 
-COUNTS = ("delivered", "kept", "superseded", "inserted", "updated", "restored")
+COUNTS = ("delivered", "kept", "duplicates", "superseded", "inserted", "updated", "restored")
 MESSAGES = 1
 """What a night that is well publishes: its report."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a pipeline uses of AWS, whose durations and cost its report has.
+
+    Attributes:
+        jobs: each layer's Glue job.
+        crawler, function: the crawler of its bronze tables, and the function that judges a
+            delivery.
+        calls_by_events: whether that function is also called once for each delivered file.
+        left_out: what its bill has not, beside what no bill has (`costs.LEFT_OUT`).
+    """
+
+    jobs: Mapping[str, str]
+    crawler: str
+    function: str
+    calls_by_events: bool = True
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,19 +97,20 @@ def reconcile_night(
     run: Run,
     night: Mapping[str, Any],
     versions: Mapping[str, str],
-    jobs: Mapping[str, str],
+    used: Used,
     audits: Mapping[str, str],
     questions: Sequence[str],
     answers: Mapping[str, Sequence[str]],
-    layers: Mapping[str, str],
-    published: Mapping[str, str],
+    layers: Mapping[str, str] | None = None,
+    published: Mapping[str, str] | None = None,
 ) -> str:
     """Compare all that is known of the night, write its report to the gold bucket, give its text.
 
     Args:
         night: the plan (see `madrugada.night.plan`).
-        versions, jobs, audits: for silver and gold, the Glue job run that wrote it, that job's
-            name, and the Athena query that audited it.
+        versions, audits: for each layer of the lake that the night writes (silver, or silver and
+            gold), the Glue job run that wrote it and the Athena query that audited it.
+        used: see `Used`.
         questions, answers: for each engine, its query ids in the order of `questions`; Athena's by
             Athena, the others' by the Redshift Data API.
         layers: figure of the answers to the check of gold's audit that has it as silver and gold
@@ -112,22 +132,22 @@ def reconcile_night(
         for index, question in enumerate(questions)
     }
     files = delivered_files(night["manifest_keys"])
-    gold = said_by["gold"]["tables"]
-    since = {name: published.get(name, "") for name in gold}
+    gold = said_by["gold"]["tables"] if "gold" in said_by else {}
+    since = {name: (published or {}).get(name, "") for name in gold}
     since = {name: one for name, one in since.items() if one != versions["gold"]}
     seen = {name: job_report("gold", one)["tables"][name] for name, one in since.items() if one}
     try:
         figures = [
             *delivery_figures(
-                {name: file["rows"] for name, file in files.items()},
+                {name: f["rows"] for name, f in files.items() if f["rows"] is not None},
                 said_by["silver"]["datasets"],
                 audit_checks(audits["silver"]),
             ),
             *answer_figures(
                 asked,
                 {**gold, **seen},
-                {} if since else audit_checks(audits["gold"]),
-                {} if since else layers,
+                {} if since or not gold else audit_checks(audits["gold"]),
+                {} if since else layers or {},
             ),
         ]
     except ValueError as error:
@@ -158,8 +178,9 @@ def reconcile_night(
         "durations": {"tasks": _tasks(run)},
         "layers": said_by,
     }
-    report |= _services(run, versions, jobs, athena_ids, report, len(questions))
-    key = f"_reports/{run.dag_id}/{night['delivery_date']}/{versions['gold']}.json"
+    report |= _services(run, versions, used, athena_ids, report, len(questions))
+    last = list(versions.values())[-1]
+    key = f"_reports/{run.dag_id}/{night['delivery_date']}/{last}.json"
     S3Hook().load_string(
         json.dumps(report, ensure_ascii=False, indent=1),
         key,
@@ -177,10 +198,25 @@ def reconcile_night(
 
 
 def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Each dataset's delivered file, as the manifests have it: rows, bytes, file name."""
+    """What the manifests say of each dataset: ``rows`` (None: unknown), ``bytes``, ``files``."""
     hook, bucket = S3Hook(), settings().bucket("bronze")
     manifests = [json.loads(hook.read_key(key, bucket)) for key in manifest_keys]
-    return {file["dataset"]: file for manifest in manifests for file in manifest["files"]}
+    found: dict[str, dict[str, Any]] = {}
+    for file in (file for manifest in manifests for file in manifest["files"]):
+        one = found.setdefault(file["dataset"], {"rows": 0, "bytes": 0, "files": 0})
+        one["files"] += 1
+        one["bytes"] += file["bytes"]
+        # Of a stream's objects nobody knows the rows before they are read.
+        unknown = file["rows"] is None or one["rows"] is None
+        one["rows"] = None if unknown else one["rows"] + file["rows"]
+    return found
+
+
+def delivered_keys(night: Mapping[str, Any]) -> list[str]:
+    """The delivered objects, as `s3://bucket/key`, as the manifests have them."""
+    hook, bucket = S3Hook(), settings().bucket("bronze")
+    manifests = [json.loads(hook.read_key(key, bucket)) for key in night["manifest_keys"]]
+    return [f"s3://{bucket}/{f['key']}" for manifest in manifests for f in manifest["files"]]
 
 
 def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:
@@ -199,6 +235,7 @@ def _dataset(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[st
         "missing_columns": said.get("missing_columns", []),
         "published_rows": said["rows"],
         "delivered_bytes": file["bytes"] if file else None,
+        "delivered_files": file["files"] if file else None,
         "published_bytes": said.get("bytes"),
         "published_files": said.get("files"),
         "seconds": said.get("seconds"),
@@ -223,7 +260,7 @@ def _tasks(run: Run) -> list[dict[str, Any]]:
 def _services(
     run: Run,
     versions: Mapping[str, str],
-    jobs: Mapping[str, str],
+    used: Used,
     athena_ids: Sequence[str],
     report: dict[str, Any],
     questions: int,
@@ -238,16 +275,15 @@ def _services(
         prices = costs.Prices.newest(settings().region)
         runs = {
             layer: costs.job_runs(job, run.run_id, versions[layer], run.started)
-            for layer, job in jobs.items()
+            for layer, job in used.jobs.items()
         }
         queries = costs.athena_queries(athena_ids)
         statements = costs.redshift_statements(run.statements)
         crawl = costs.crawl_before(
-            settings().bronze_crawler,
+            used.crawler,
             next(one["StartedOn"] for one in runs["silver"] if one["Id"] == versions["silver"]),
         )
-        function = settings().ingest_function
-        invocations = costs.lambda_reports(function, run.started)
+        invocations = costs.lambda_reports(used.function, run.started)
         durations |= {
             "glue": [
                 {"job": one["JobName"], "run": one["Id"], "state": one["JobRunState"],
@@ -270,7 +306,10 @@ def _services(
         }  # fmt: skip
         datasets, gold = report["datasets"].values(), report["gold"].values()
         writes, reads = costs.s3_requests(
-            delivered=_files([{"bytes": one["delivered_bytes"], "files": 1} for one in datasets]),
+            delivered=_files(
+                {"bytes": one["delivered_bytes"], "files": one["delivered_files"]}
+                for one in datasets
+            ),
             silver=_files(
                 {"bytes": one["published_bytes"], "files": one["published_files"]}
                 for one in datasets
@@ -282,17 +321,27 @@ def _services(
         )
         lines = [costs.glue_run_line(prices, one) for found in runs.values() for one in found]
         if crawl is not None:
-            lines.append(costs.crawl_line(prices, settings().bronze_crawler, crawl))
+            lines.append(costs.crawl_line(prices, used.crawler, crawl))
         lines += [
             costs.athena_line(prices, queries),
             costs.redshift_line(prices, statements, costs.base_capacity()),
-            *costs.lambda_lines(prices, invocations, len(datasets)),
+            *costs.dbt_lines(prices, _seconds_of_dbt(run), costs.base_capacity()),
+            *costs.lambda_lines(prices, invocations, len(datasets) if used.calls_by_events else 0),
             *costs.message_lines(prices, MESSAGES),
             *costs.s3_lines(prices, writes, reads),
         ]
-        return {"durations": durations, "cost": costs.bill(prices, lines)}
+        return {"durations": durations, "cost": costs.bill(prices, lines, used.left_out)}
     except (ClientError, BotoCoreError, costs.PriceError) as error:
         return {"durations": durations, "cost": {"error": f"{type(error).__name__}: {error}"}}
+
+
+def _seconds_of_dbt(run: Run) -> list[float]:
+    """Seconds of each of the run's tasks in which dbt worked."""
+    return [
+        task["duration"]
+        for task in run.tasks
+        if task.get("duration") is not None and str(task.get("operator")).startswith("Dbt")
+    ]
 
 
 def _files(found: Any) -> costs.Files:
@@ -326,13 +375,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     """The whole report for the task's log, as tables."""
     datasets = table(
-        ("dataset", "delivered", "kept", "superseded", "quarantined", "inserted", "updated",
-         "restored", "published", "bytes", "seconds", "why"),
+        ("dataset", "delivered", "kept", "duplicates", "superseded", "quarantined", "inserted",
+         "updated", "restored", "published", "bytes", "seconds", "why"),
         [
             (
                 name,
                 one.get("delivered"),
                 one.get("kept"),
+                one.get("duplicates"),
                 one.get("superseded"),
                 sum(one["quarantined"].values()),
                 one.get("inserted"),
@@ -363,7 +413,8 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     )
     title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
     said = [*_since(report), *report["differences"]]
-    parts = [title, datasets, gold, compared, *said, tasks, _cost_table(report)]
+    written = [datasets, gold] if report["gold"] else [datasets]
+    parts = [title, *written, compared, *said, tasks, _cost_table(report)]
     return "\n\n".join(parts)
 
 
@@ -431,17 +482,18 @@ def short_text(report: Mapping[str, Any]) -> str:
             for name, one in report["datasets"].items()
         ],
     )
-    gold = table(("gold table", "rows"), [(n, one["rows"]) for n, one in report["gold"].items()])
+    rows = [(name, one["rows"]) for name, one in report["gold"].items()]
+    gold = [table(("gold table", "rows"), rows), ""] if rows else []
     equal = sum(1 for figure in report["figures"] if figure["verdict"] == "equal")
-    verdict = f"{equal} of {len(report['figures'])} figures are equal in {', '.join(PLACES)}."
+    places = [p for p in PLACES if any(figure[p.lower()] for figure in report["figures"])]
+    verdict = f"{equal} of {len(report['figures'])} figures are equal in {', '.join(places)}."
     return "\n".join(
         [
             f"{report['pipeline']} {report['delivery_date']}",
             "",
             datasets,
             "",
-            gold,
-            "",
+            *gold,
             verdict,
             *_since(report),
             *report["differences"],

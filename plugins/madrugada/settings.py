@@ -18,6 +18,9 @@ class Settings:
         delivery_patience: how long a night waits for its delivery before it fails.
         delivery_deadline: how long after it was queued somebody is called about a late delivery.
         turn_poke_seconds: how often a night that waits for its turn looks.
+        stream_settles: how long after a day in UTC its events may still be written; the template's
+            SettleSeconds, which the function `close_day` goes by.
+        redshift_sslmode: how clients that speak PostgreSQL's protocol ask for TLS.
         keep_versions: how many published versions of a table are kept before the present one.
         retention: what was written later than so long ago is never deleted.
         target_file_bytes: how large a table's files should be.
@@ -29,12 +32,17 @@ class Settings:
     delivery_patience: timedelta
     delivery_deadline: timedelta
     turn_poke_seconds: int = 15
+    stream_settles: timedelta = timedelta(minutes=15)
+    redshift_sslmode: str = "verify-full"
     keep_versions: int = 7
     retention: timedelta = timedelta(days=7)
     target_file_bytes: int = 96 << 20
 
     bronze_crawler: str = "madrugada-bronze"
+    clickstream_crawler: str = "madrugada-clickstream"
     ingest_function: str = "madrugada-ingest"
+    close_day_function: str = "madrugada-close-day"
+    clickstream_to_silver_job: str = "madrugada-clickstream-to-silver"
     bronze_to_silver_job: str = "madrugada-bronze-to-silver"
     sales_silver_to_gold_job: str = "madrugada-sales-silver-to-gold"
     compact_table_job: str = "madrugada-compact-table"
@@ -105,6 +113,8 @@ def settings() -> Settings:
         delivery_patience=timedelta(seconds=patience),
         delivery_deadline=timedelta(seconds=deadline),
         turn_poke_seconds=_seconds("MADRUGADA_TURN_POKE_SECONDS", 15),
+        stream_settles=timedelta(seconds=_seconds("MADRUGADA_STREAM_SETTLE_SECONDS", 900)),
+        redshift_sslmode=os.environ.get("MADRUGADA_REDSHIFT_SSLMODE", "verify-full"),
         keep_versions=_at_least_one("MADRUGADA_KEEP_VERSIONS", 7, "versions"),
         retention=timedelta(days=_at_least_one("MADRUGADA_RETENTION_DAYS", 7, "days")),
         target_file_bytes=_at_least_one("MADRUGADA_TARGET_FILE_BYTES", 96 << 20, "bytes"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.contracts.compile import contracts_json
-from madrugada.night import delivery_date, plan
+from madrugada.night import delivery_date, plan, plan_day
 from madrugada.settings import Settings
 
 DATASETS = {"orders": ["sales_data"], "stores": ["clientes", "vendas"]}
@@ -74,7 +74,38 @@ def test_a_plan_names_the_delivery_its_datasets_and_manifests() -> None:
             "_manifests/stores/2026-01-05.json",
         ],
         "delivery": {"delivery_date": "2026-01-05", "sources": ["orders", "stores"]},
+        "open": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("params", "run", "expected"),
+    [
+        ({}, SCHEDULED, "2026-01-04"),
+        ({}, BY_HAND, "2026-01-04"),
+        ({"delivery_date": "2026-01-05"}, SCHEDULED, "2026-01-05"),
+    ],
+)
+def test_a_stream_s_night_takes_the_day_in_utc_that_was_over(
+    params: dict[str, Any], run: Run, expected: str
+) -> None:
+    assert delivery_date(params, run, streamed=True) == expected
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_day_of_a_stream_is_waited_for_unless_the_form_takes_it_open() -> None:
+    planned = plan_day({"take_open_day": False}, SCHEDULED, "clickstream", ["events"])
+    assert planned["datasets"] == {"events": ["event_id"]}
+    assert planned["manifest_keys"] == ["_manifests/clickstream/2026-01-04.json"]
+    assert planned["over_at"] == "2026-01-05T00:15:00+00:00"
+    assert planned["open"] is False
+    asked = {"delivery_date": "2026-01-04", "source": "clickstream", "open_hours": "refuse"}
+    assert planned["delivery"] == asked
+
+    taken = plan_day({"take_open_day": True}, SCHEDULED, "clickstream", ["events"])
+    assert taken["over_at"] == "2026-01-04T00:00:00+00:00"
+    assert taken["open"] is True
+    assert taken["delivery"] == {**asked, "open_hours": "take"}
 
 
 @pytest.mark.usefixtures("deployed")

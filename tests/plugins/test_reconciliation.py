@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madrugada.reconciliation import (
+    FIGURES,
     Answer,
     Figure,
     _value,
@@ -262,3 +263,26 @@ def test_a_table_that_one_engine_does_not_have_is_seen() -> None:
 def test_a_figure_that_is_to_be_compared_and_is_not_there_is_named(layers: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"no.such"):
         answer_figures(asked(), GOLD, GOLD_CHECKS, layers)
+
+
+def test_duplicates_that_a_contract_counts_are_accounted_for() -> None:
+    said = {"events": {"kept": 9, "duplicates": 2, "quarantined": {"json": 1}, "rows": 9}}
+    checks = {
+        "events: rows in bronze, as delivered": ("12", "12"),
+        "events: rows in the table": ("9", "9"),
+    }
+    delivered, rows = delivery_figures({}, said, checks)
+    assert delivered.name == "events: rows delivered = kept + duplicates + quarantined"
+    assert dict(delivered.values) == {"silver": "12", "Athena": "12"}
+    assert rows.verdict == "equal"
+
+
+def test_a_question_of_figures_gives_each_of_them() -> None:
+    answers = {
+        "totals": [
+            Answer("Athena", normalised([("sessions", 7), ("sessions: cookies", 5)]), FIGURES),
+            Answer("Redshift", normalised([("sessions", 8), ("sessions: cookies", 5)]), FIGURES),
+        ]
+    }
+    found = {figure.name: figure.verdict for figure in answer_figures(answers, {}, {}, {})}
+    assert found == {"sessions": "Redshift 1 more", "sessions: cookies": "equal"}

@@ -14,7 +14,15 @@ from botocore.exceptions import ClientError
 
 from madrugada import costs, report
 from madrugada.reconciliation import Answer, normalised
-from madrugada.report import Run, job_report, reconcile_night, table
+from madrugada.report import (
+    Run,
+    Used,
+    delivered_files,
+    delivered_keys,
+    job_report,
+    reconcile_night,
+    table,
+)
 from madrugada.settings import Settings
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
@@ -23,7 +31,11 @@ NIGHT = {
     "manifest_keys": ["_manifests/orders/2026-01-05.json", "_manifests/stores/2026-01-05.json"],
 }
 VERSIONS = {"silver": "jr_silver", "gold": "jr_gold"}
-JOBS = {"silver": "to-silver", "gold": "to-gold"}
+USED = Used(
+    jobs={"silver": "to-silver", "gold": "to-gold"},
+    crawler="madrugada-bronze",
+    function="madrugada-ingest",
+)
 AUDITS = {"silver": "audit-silver", "gold": "audit-gold"}
 LAYERS = {"processed_sales: rows": "processed_sales: rows"}
 RUN = Run(
@@ -218,7 +230,7 @@ def reconcile(
         RUN,
         NIGHT,
         VERSIONS,
-        JOBS,
+        USED,
         AUDITS,
         QUESTIONS,
         answers,
@@ -251,7 +263,7 @@ def test_the_whole_report_of_a_night_that_is_well(
         "delivered": 12, "kept": 10, "superseded": 1, "inserted": 7, "updated": 2,
         "quarantined": {"price_required": 2}, "warned": {},
         "new_columns": [], "missing_columns": [],
-        "published_rows": 30, "delivered_bytes": 480, "published_bytes": 3000,
+        "published_rows": 30, "delivered_bytes": 480, "delivered_files": 1, "published_bytes": 3000,
         "published_files": 1, "seconds": 1.5,
     }  # fmt: skip
     assert whole["datasets"]["produtos"]["restored"] == 1
@@ -357,8 +369,8 @@ def test_the_log_has_tables_of_figures_tasks_and_cost(
     reconcile(monkeypatch)
     lines = [" ".join(line.split()) for line in caplog.messages]
     for line in (
-        "sales_data 12 10 1 2 7 2 - 30 3000 1.5 price_required 2",
-        "produtos 10 10 0 0 10 0 1 10 1000 0.5"
+        "sales_data 12 10 - 1 2 7 2 - 30 3000 1.5 price_required 2",
+        "produtos 10 10 - 0 0 10 0 1 10 1000 0.5"
         " flagged: valor_maximum 1 | new columns: cor | missing columns: peso",
         "processed_sales 30 1 900 0.7",
         "figure bronze silver gold Athena Spectrum Redshift verdict",
@@ -436,3 +448,81 @@ def test_columns_of_a_table_stand_under_one_another() -> None:
     assert table(("name", "rows"), [("a", 5), ("long name", 12345), ("c", None)]) == (
         "name        rows\na              5\nlong name  12345\nc              -"
     )
+
+
+DAY = {
+    "delivery_date": "2026-01-05",
+    "manifest_keys": ["_manifests/clickstream/2026-01-05.json"],
+}
+OBJECTS = [
+    {"dataset": "events", "key": f"clickstream/events/{n}.gz", "rows": None, "bytes": 100}
+    for n in range(3)
+]
+
+
+def test_a_stream_s_objects_are_one_delivery_of_unknown_rows(buckets: Any, names: Settings) -> None:
+    buckets.put("bronze", DAY["manifest_keys"][0], {"files": OBJECTS})
+    found = delivered_files(DAY["manifest_keys"])
+    assert found == {"events": {"rows": None, "bytes": 300, "files": 3}}
+    bucket = names.bucket("bronze")
+    assert delivered_keys(DAY) == [f"s3://{bucket}/{one['key']}" for one in OBJECTS]
+
+
+def test_a_night_without_gold_whose_models_dbt_builds(
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buckets.put("bronze", DAY["manifest_keys"][0], {"files": OBJECTS})
+    events = silver()["datasets"]["sales_data"] | {"duplicates": 3, "delivered": 15}
+    buckets.put("silver", "_reports/jr_silver.json", {"datasets": {"events": events}})
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        "audit-silver": [
+            ("events: rows in bronze, as delivered", 15, 15),
+            ("events: rows in the table", 30, 30),
+        ],
+        **{f"{engine}1": [("sessions", 4)] for engine in "ars"},
+    }
+
+    def answer(engine: str, query_id: str) -> Answer:
+        return Answer(engine, normalised(rows[query_id]), ("figure", "total"))
+
+    monkeypatch.setattr(report, "athena_answer", lambda query_id: answer("Athena", query_id))
+    monkeypatch.setattr(report, "redshift_answer", answer)
+    monkeypatch.setattr(
+        report,
+        "audit_checks",
+        lambda query_id: {row[0]: (row[1], row[2]) for row in answer("Athena", query_id).rows},
+    )
+    tasks = [
+        {"task_id": "build_sessions", "map_index": -1, "state": "success", "duration": 3.2,
+         "operator": "DbtBuildLocalOperator"},
+        {"task_id": "build_silver", "map_index": -1, "state": "success", "duration": 9.0,
+         "operator": "ReattachingGlueJobOperator"},
+    ]  # fmt: skip
+    text = reconcile_night(
+        Run("clickstream_nightly", RUN.run_id, START, tasks),
+        DAY,
+        {"silver": "jr_silver"},
+        Used(
+            jobs={"silver": "to-silver"},
+            crawler="madrugada-clickstream",
+            function="madrugada-close-day",
+            calls_by_events=False,
+            left_out="the stream",
+        ),
+        {"silver": "audit-silver"},
+        ["totals"],
+        {"Athena": ["a1"], "Redshift": ["r1"], "Spectrum": ["s1"]},
+    )
+    key = "_reports/clickstream_nightly/2026-01-05/jr_silver.json"
+    found = buckets.get_object(Bucket=names.bucket("gold"), Key=key)
+    whole = json.loads(found["Body"].read())
+    assert whole["datasets"]["events"]["delivered_files"] == 3
+    assert whole["gold"] == {}
+    assert [figure["verdict"] for figure in whole["figures"]] == ["equal"] * 3
+    dbt = [line for line in whole["cost"]["lines"] if "dbt" in line["what"]]
+    # 3.2 s count as 4, on the 8 RPUs of the workgroup.
+    assert [(line["quantity"], line["estimate"]) for line in dbt] == [(32.0, True)]
+    assert dbt[0]["dollars"] == pytest.approx(32 * 0.375 / 3600)
+    assert whole["cost"]["left_out"].endswith("Data Catalog requests, the stream")
+    assert "3 of 3 figures are equal in silver, Athena, Spectrum, Redshift." in text
+    assert "gold table" not in text

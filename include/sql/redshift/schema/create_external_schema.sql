@@ -1,6 +1,6 @@
--- Spectrum: the lake's gold database, readable beside the warehouse's own tables.
+-- Spectrum: a database of the lake, readable beside the warehouse's own tables.
 -- External DDL cannot run in a transaction, so this is a statement of its own.
-create external schema if not exists spectrum
+create external schema if not exists {{ params.schema }}
 from data catalog
-database '{{ params.gold_database }}'
+database '{{ params.glue_database }}'
 iam_role '{{ params.role }}'
