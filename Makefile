@@ -94,6 +94,7 @@ format: setup ## format the code and fix what can be fixed
 
 docs: setup ## write the generated documents anew
 	@$(PY) -m ops.documents
+	@$(PY) -m ops.dbt_graph
 
 dbt-docs: setup ## dbt's documentation of the clickstream models, as one page
 	@$(PY) -m ops.dbt_docs

@@ -5,3 +5,4 @@ from __future__ import annotations
 from airflow.sdk import Asset
 
 PUBLISHED_SALES = Asset(name="published_sales", uri="madrugada://gold/sales")
+PUBLISHED_CLICKSTREAM = Asset(name="published_clickstream", uri="madrugada://redshift/clickstream")

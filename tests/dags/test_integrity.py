@@ -11,6 +11,29 @@ from airflow.dag_processing.dagbag import DagBag
 from tests.dags.conftest import DAGS, parse
 
 EXPECTED = {
+    "clickstream_nightly.py": {
+        "clickstream_nightly": {
+            "plan_night",
+            "wait_for_the_day",
+            "close_day",
+            "crawl_bronze",
+            "take_turn",
+            "build_silver",
+            "audit_silver",
+            "publish_silver",
+            "create_external_schema",
+            "build_stg_events",
+            "build_sessions",
+            "build_conversions",
+            "build_funnel_by_day",
+            "ask_athena",
+            "ask_redshift",
+            "ask_spectrum",
+            "reconcile",
+            "pass_turn",
+            "send_report",
+        }
+    },
     "lake_maintenance.py": {
         "lake_maintenance": {
             "take_turn",

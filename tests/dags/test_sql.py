@@ -31,10 +31,11 @@ NIGHT = {
     "delivery_date": "2026-01-05",
     "sources": "orders,stores",
     "datasets": {name: list(c.key) for name, c in CONTRACTS.items() if c.layer == "silver"},
+    "open": True,
 }
 REPORT = {
     "datasets": {
-        name: {"delivered": 10, "kept": 9, "rows": 9, "inserted": 9, "updated": 0}
+        name: {"delivered": 10, "kept": 9, "rows": 9, "inserted": 9, "updated": 0, "duplicates": 0}
         for name in NIGHT["datasets"]
     },
     "tables": {
@@ -59,13 +60,15 @@ PARAMS = [
     {
         "schema": "sales_schema",
         "layer": "silver",
-        "gold_database": "madrugada_gold",
+        "quarantine": "quarantine",
+        "glue_database": "madrugada_gold",
         "role": "arn:aws:iam::1:role/r",
     },
     {
         "schema": "spectrum",
         "layer": "gold",
-        "gold_database": "madrugada_gold",
+        "quarantine": "quarantine",
+        "glue_database": "madrugada_gold",
         "role": "arn:aws:iam::1:role/r",
     },
 ]
@@ -80,6 +83,7 @@ def render(path: Path, params: dict[str, str]) -> str:
         params=params,
         candidate=candidate,
         job_report=lambda layer, version: REPORT,
+        delivered_keys=lambda night: ["s3://b/clickstream/events/1.gz"],
     )
 
 

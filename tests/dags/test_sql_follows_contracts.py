@@ -55,6 +55,8 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
             schemas["spectrum"][contract.name] = lake
             schemas["sales_schema"][contract.name] = dict(contract.redshift_columns())
     for (layer, name), columns in tables.items():
+        # Athena's own column: the object that a row is in.
+        schemas["madrugada_bronze"].get(name, {}).setdefault("$path", "string")
         schemas[f"madrugada_{layer}"][name] = columns
         schemas["madrugada_staging"][f"{layer}_{name}_{VERSION[-12:]}"] = columns
     return schemas

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cfnlint.api import lint_file
+
+from madrugada.settings import Settings, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra" / "template.yaml"
@@ -82,7 +85,10 @@ def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
     assert {item["DatabaseInput"]["Name"] for item in databases} == {
         f"madrugada_{layer}" for layer in ("bronze", "silver", "gold", "staging")
     }
-    assert named("AWS::Glue::Crawler", "Name") == {"madrugada-bronze"}
+    assert named("AWS::Glue::Crawler", "Name") == {
+        "madrugada-bronze",
+        "madrugada-clickstream",
+    }
     assert named("AWS::Glue::Job", "Name") == {
         "madrugada-bronze-to-silver",
         "madrugada-clickstream-to-silver",
@@ -181,3 +187,10 @@ def test_parameter_files_fit_the_template(template: dict[str, Any]) -> None:
             assert re.fullmatch(declared.get("AllowedPattern", ".*"), value), f"{path}: {name}"
             allowed = [str(item) for item in declared.get("AllowedValues", [value])]
             assert value in allowed, f"{path}: {name}"
+
+
+def test_the_night_waits_for_a_day_as_long_as_the_template_says(template: dict[str, Any]) -> None:
+    seconds = template["Parameters"]["SettleSeconds"]["Default"]
+    assert Settings.__dataclass_fields__["stream_settles"].default == timedelta(seconds=seconds)
+    settings.cache_clear()
+    assert settings().stream_settles == timedelta(seconds=seconds)
