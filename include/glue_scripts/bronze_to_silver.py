@@ -239,6 +239,7 @@ class SilverRun:
             "new_columns": dataset.new_columns(self.files[name].header),
             "missing_columns": dataset.missing_columns(self.files[name].header),
             "warned": dict(sorted(warned.items())),
+            "references": self._references(dataset),
             "inserted": new_rows - updated,
             "updated": updated,
             "restored": restored,
@@ -248,6 +249,19 @@ class SilverRun:
             "location": self.location(name),
             "base_version": base.version if base is not None else "",
         }
+
+    def _references(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """What each reference was held against, for the audit; None: a table that is not there."""
+        return [
+            {
+                "rule": rule.id,
+                "column": rule.column,
+                "dataset": name if name in self.rows or self.published[name] else None,
+                "to": rule.parameters["to"],
+            }
+            for rule in dataset.references
+            for name in (rule.parameters["dataset"],)
+        ]
 
     def _write_quarantine(self, reports: dict[str, Any]) -> None:
         """Other nights' rejected rows as they were, and this night's; then the sums must agree."""

@@ -35,7 +35,24 @@ NIGHT = {
 }
 REPORT = {
     "datasets": {
-        name: {"delivered": 10, "kept": 9, "rows": 9, "inserted": 9, "updated": 0, "duplicates": 0}
+        name: {
+            "delivered": 10,
+            "kept": 9,
+            "rows": 9,
+            "inserted": 9,
+            "updated": 0,
+            "duplicates": 0,
+            "references": [
+                {
+                    "rule": rule.id,
+                    "column": rule.column,
+                    "dataset": rule.parameters["dataset"],
+                    "to": rule.parameters["to"],
+                }
+                for rule in CONTRACTS[name].rules
+                if rule.kind == "reference"
+            ],
+        }
         for name in NIGHT["datasets"]
     },
     "tables": {

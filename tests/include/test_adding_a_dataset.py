@@ -134,7 +134,7 @@ def test_the_dag_still_parses_and_plans_the_new_dataset(
     night = planning.plan({"delivery_date": MONDAY, "sources": list(datasets)}, None, datasets)
     assert night["datasets"]["devolucoes"] == ["id_venda"]
 
-    counts = {"delivered": 3, "kept": 2, "rows": 2, "inserted": 2, "updated": 0}
+    counts = {"delivered": 3, "kept": 2, "rows": 2, "inserted": 2, "updated": 0, "references": []}
     pulled = {"plan_night": night, "build_silver": "jr_0123456789abcdef"}
     audit = jinja2.Environment(  # noqa: S701
         loader=jinja2.FileSystemLoader(copy / "include/sql"), undefined=jinja2.StrictUndefined
@@ -179,6 +179,7 @@ def test_its_rows_come_out_in_silver(
 
     report = night.run_silver(folder, MONDAY, "stores")["datasets"]["devolucoes"]
     figures = ("delivered", "kept", "quarantined", "warned", "new_columns", "missing_columns")
+    assert [(r["column"], r["dataset"]) for r in report["references"]] == [("id_venda", "vendas")]
     assert {name: report[name] for name in figures} == {
         "delivered": 3,
         "kept": 2,

@@ -64,6 +64,14 @@ def test_a_night_on_the_sample(night, sample, contracts, capsys) -> None:
         "produtos": {"valor_suspicious": 1},
         "promocao": {"id_venda_reference": 2000},
     }
+    assert silver["promocao"]["references"] == [
+        {"rule": "id_venda_reference", "column": "id_venda", "dataset": "vendas", "to": "id"}
+    ]
+    assert [r["dataset"] for r in silver["vendas"]["references"]] == [
+        "clientes",
+        "lojas",
+        "produtos",
+    ]
     quarantine = night.table("silver", "quarantine")
     assert [
         (r["source_file"], r["line_number"], r["raw"], r["reason"])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import jinja2
 import pytest
 
 from local_aws.instance import Config
 from local_aws.server import Server
 from madrugada.settings import settings
 from madrugada.staging import candidate
-from tests.conftest import ROOT
+from tests.plugins.lake.asked import ask, differing, parquet
 from tests.plugins.lake.conftest import Lake
 
 ROWS = "(1, 'a'), (1, 'a'), (2, null), (3, 'c')"
@@ -46,20 +43,8 @@ def published(lake: Lake) -> Lake:
     lake.s3.create_bucket(Bucket="results")
     version = lake.new_version()
     given = lake.definition("sales", write(lake, version, ROWS, 3), version)
-    lake.glue.create_table(DatabaseName="madrugada_gold", TableInput=parquet(given))
+    lake.glue.create_table(DatabaseName="madrugada_gold", TableInput=parquet(given, COLUMNS))
     return lake
-
-
-def parquet(given: dict[str, Any]) -> dict[str, Any]:
-    package = "org.apache.hadoop.hive.ql.io.parquet"
-    given["Parameters"]["classification"] = "parquet"
-    given["StorageDescriptor"] |= {
-        "Columns": COLUMNS,
-        "InputFormat": f"{package}.MapredParquetInputFormat",
-        "OutputFormat": f"{package}.MapredParquetOutputFormat",
-        "SerdeInfo": {"SerializationLibrary": f"{package}.serde.ParquetHiveSerDe"},
-    }
-    return given
 
 
 def audit(lake: Lake, server: Server, rows: str, said: int = 4) -> set[str]:
@@ -67,36 +52,12 @@ def audit(lake: Lake, server: Server, rows: str, said: int = 4) -> set[str]:
     version = lake.new_version()
     name = candidate("gold", "sales", version)
     given = lake.definition(name, write(lake, version, rows, 1), version)
-    lake.glue.create_table(DatabaseName="madrugada_staging", TableInput=parquet(given))
+    lake.glue.create_table(DatabaseName="madrugada_staging", TableInput=parquet(given, COLUMNS))
     report = {"tables": {"sales": {"rows": said, "columns": [c["Name"] for c in COLUMNS]}}}
-
-    class TaskInstance:
-        def xcom_pull(self, task_ids: str) -> str:
-            return {"compact_gold": version}[task_ids]
-
-    environment = jinja2.Environment(  # noqa: S701
-        loader=jinja2.FileSystemLoader(ROOT / "include" / "sql"), undefined=jinja2.StrictUndefined
-    )
-    query = environment.get_template("athena/audit/compacted.sql").render(
-        ti=TaskInstance(),
-        params={"layer": "gold"},
-        candidate=candidate,
-        job_report=lambda layer, version: report,
-    )
-    athena = lake._client(server, "athena")
-    run = athena.start_query_execution(
-        QueryString=query, ResultConfiguration={"OutputLocation": "s3://results/"}
-    )["QueryExecutionId"]
-    while True:
-        state = athena.get_query_execution(QueryExecutionId=run)["QueryExecution"]["Status"]
-        if state["State"] not in ("QUEUED", "RUNNING"):
-            break
-        time.sleep(0.05)
-    assert state["State"] == "SUCCEEDED", state
-    answer = athena.get_query_results(QueryExecutionId=run)["ResultSet"]["Rows"]
-    checks = [[cell.get("VarCharValue", "") for cell in row["Data"]] for row in answer[1:]]
+    pulled = {"compact_gold": version}
+    checks = ask(lake, server, "compacted", pulled, report, params={"layer": "gold"})
     assert len(checks) == 4
-    return {name.removeprefix("sales: ") for name, expected, actual in checks if expected != actual}
+    return {name.removeprefix("sales: ") for name in differing(checks)}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 -- expected and actual are the same. What the job says it did stands against what Athena finds.
 -- Superseded rows are kept ones whose key a newer delivery, published already, has too, and those
 -- that the delivery itself has several times where its contract counts them. Into the hours of a
--- day that is not over more may have come since: then the manifest says what was delivered.
+-- day that is not over more may have come since: then the manifest says what was delivered. A reference
+-- whose dataset is null goes to a table that was never published.
 {%- set version = ti.xcom_pull(task_ids='build_silver') %}
 {%- set night = ti.xcom_pull(task_ids='plan_night') %}
 {%- set said = job_report('silver', version).datasets %}
@@ -52,6 +53,25 @@ with checks as (
         (select count(*) from (
             select distinct {{ keys | join(', ') }} from {{ table }}
         )) as actual
+    {%- for reference in counts.references %}
+
+    union all
+
+    select
+        '{{ dataset }}: rows flagged by {{ reference.rule }}' as name,
+        (select count(*) from {{ table }} as referring
+         {%- if reference.dataset in said %}
+         left join madrugada_staging.{{ candidate('silver', reference.dataset, version) }} as known
+         on known.{{ reference.to }} = referring.{{ reference.column }}
+         {%- elif reference.dataset %}
+         left join madrugada_silver.{{ reference.dataset }} as known
+         on known.{{ reference.to }} = referring.{{ reference.column }}
+         {%- endif %}
+         where referring.{{ reference.column }} is not null
+         {%- if reference.dataset %} and known.{{ reference.to }} is null{% endif %}) as expected,
+        (select count(*) from {{ table }}
+         where contains(split(warnings, ';'), '{{ reference.rule }}')) as actual
+    {%- endfor %}
 {%- endfor %}
 
 )
