@@ -40,7 +40,7 @@ def gold(redshift: Warehouse, client: Callable[[str], Any], tmp_path_factory: An
     redshift.ok("create table ops.t (id int not null, v varchar(9), primary key (id))")
 
 
-def load(method: str, **more: Any) -> None:
+def load(method: str, key: str = "t/", **more: Any) -> None:
     from airflow.providers.amazon.aws.transfers.s3_to_redshift import S3ToRedshiftOperator
 
     S3ToRedshiftOperator(
@@ -48,7 +48,7 @@ def load(method: str, **more: Any) -> None:
         schema="ops",
         table="t",
         s3_bucket="gold",
-        s3_key="t/",
+        s3_key=key,
         redshift_conn_id="aws_default",
         aws_conn_id="copy_role",
         copy_options=["FORMAT AS PARQUET"],
@@ -71,6 +71,31 @@ def test_loads_by_key(redshift: Warehouse, airflow: None, gold: None) -> None:
     assert redshift.rows("select * from ops.t order by 1") == [(2, "new"), (3, "added")]
     load("APPEND")
     assert redshift.value("select count(*) from ops.t") == 4
+
+
+@pytest.mark.parametrize(
+    "how", [{"method": "UPSERT", "upsert_keys": ["id"]}, {"method": "REPLACE"}]
+)
+def test_a_load_that_fails_leaves_the_table_as_it_was(
+    redshift: Warehouse,
+    airflow: None,
+    gold: None,
+    client: Callable[[str], Any],
+    tmp_path: Path,
+    how: dict[str, Any],
+) -> None:
+    """What it has deleted by then is there again: a value that does not fit stops it."""
+    from airflow.providers.amazon.aws.hooks.redshift_data import RedshiftDataQueryFailedError
+
+    path = tmp_path / "1.parquet"
+    rows = "select 2::int as id, 'new' as v union all select 4, 'far too long'"
+    duckdb.connect().execute(f"copy ({rows}) to '{path}' (format parquet)")
+    client("s3").put_object(Bucket="gold", Key="bad/1.parquet", Body=path.read_bytes())
+    redshift.ok("truncate ops.t")
+    redshift.ok("insert into ops.t values (1, 'kept'), (2, 'old')")
+    with pytest.raises(RedshiftDataQueryFailedError):
+        load(key="bad/", **how)
+    assert redshift.rows("select * from ops.t order by 1") == [(1, "kept"), (2, "old")]
 
 
 def test_without_upsert_keys_the_providers_own_query_fails(airflow: None, gold: None) -> None:
