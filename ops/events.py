@@ -44,7 +44,8 @@ def send(
             f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
         )
     service = client(settings, door)
-    opened = {"kinesis": event_producer.Kinesis, "sqs": event_producer.Sqs}[door](service)
+    kinesis, sqs = event_producer.Kinesis, event_producer.Sqs
+    opened = kinesis(service) if door == "kinesis" else sqs(service)
     started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),

@@ -232,7 +232,8 @@ def open_door(name: str, session: Any = boto3, **client: Any) -> Kinesis | Sqs:
     if name not in DOORS:
         raise ProducerError(f"door: expected {' or '.join(DOORS)}, found {name!r}")
     try:
-        return {"kinesis": Kinesis, "sqs": Sqs}[name](session.client(name, **client))
+        service = session.client(name, **client)
+        return Kinesis(service) if name == "kinesis" else Sqs(service)
     except ClientError as error:
         raise ProducerError(f"the queue {QUEUE} cannot be found: {error}") from error
 
