@@ -10,9 +10,20 @@ from typing import Any
 
 import pytest
 from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
+from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
+from airflow.providers.amazon.aws.operators.glue_crawler import GlueCrawlerOperator
+from airflow.providers.amazon.aws.transfers.s3_to_redshift import S3ToRedshiftOperator
 from airflow.sdk import BaseOperator
 
-from madrugada.defaults import OWNER, TIMEZONE
+from madrugada.defaults import (
+    CRAWLER_POOL,
+    GLUE_POOL,
+    OWNER,
+    TIMEZONE,
+    TURN_POOL,
+    WAREHOUSE_POOL,
+)
+from madrugada.turn import TakeTurnSensor
 from tests.conftest import ROOT
 from tests.dags.conftest import DAGS
 from tests.dags.test_integrity import EXPECTED
@@ -20,6 +31,13 @@ from tests.dags.test_integrity import EXPECTED
 DAG_IDS = sorted(dag_id for dags in EXPECTED.values() for dag_id in dags)
 FILES = sorted(DAGS.rglob("*.py"))
 LONGEST = timedelta(hours=2)
+
+POOL_OF = {
+    GlueJobOperator: GLUE_POOL,
+    GlueCrawlerOperator: CRAWLER_POOL,
+    S3ToRedshiftOperator: WAREHOUSE_POOL,
+    TakeTurnSensor: TURN_POOL,
+}
 
 FAILS_AT_ONCE: dict[str, dict[str, str]] = {}
 """Tasks without a retry, each with the reason; every other task has at least one."""
@@ -72,6 +90,15 @@ def test_what_writes_tables_is_done_by_one_run_at_a_time(dag: Any) -> None:
     between &= {t.task_id for t in passing.get_flat_relatives(upstream=True)}
     assert writing
     assert writing <= between
+
+
+def test_what_aws_allows_once_at_a_time_is_asked_in_its_pool(dag: Any) -> None:
+    for task in dag.tasks:
+        kind = task.operator_class if task.is_mapped else type(task)
+        for operator, pool in POOL_OF.items():
+            if issubclass(kind, operator):
+                assert task.pool == pool, task.task_id
+                assert task.pool_slots == 1, task.task_id
 
 
 def test_a_dag_runs_no_nights_that_are_past(dag: Any) -> None:

@@ -100,3 +100,10 @@ def test_a_cleared_task_runs_again() -> None:
     """Without it, clearing a succeeded Glue or Redshift task is a green no-op."""
     environment = Settings.load().airflow_environment()
     assert environment["AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS"] == "True"
+
+
+def test_a_call_that_is_throttled_is_tried_again_before_its_task_is() -> None:
+    environment = Settings.load().airflow_environment()
+    assert environment["AWS_RETRY_MODE"] == "standard"
+    # About a minute: botocore waits 1, 2, 4 ... and at most 20 seconds between its attempts.
+    assert int(environment["AWS_MAX_ATTEMPTS"]) >= 8

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from botocore.client import BaseClient
 
 from madrugada.publishing import BASE, KEY, VERSION, PublishTablesOperator, published_key
 from madrugada.staging import candidate
@@ -88,6 +89,27 @@ def test_a_new_version_takes_over_columns_and_location(catalog: Catalog) -> None
     assert table["Parameters"][VERSION] == SECOND
     assert table["StorageDescriptor"]["Location"].endswith(SECOND)
     assert [c["Name"] for c in table["StorageDescriptor"]["Columns"]] == ["id", "price"]
+
+
+def test_a_reader_sees_the_old_version_or_the_new_one(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call that writes for each table: nothing is taken away before the new is there."""
+    for table in ("sales", "marts"):
+        catalog.stage(table, FIRST)
+        catalog.stage(table, SECOND, base=FIRST)
+    asked: list[str] = []
+    send = BaseClient._make_api_call
+
+    def listen(self: Any, operation: str, parameters: Any) -> Any:
+        asked.append(operation)
+        return send(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", listen)
+    for version, call in ((FIRST, "CreateTable"), (SECOND, "UpdateTable")):
+        asked.clear()
+        publish(version)
+        assert [one for one in asked if not one.startswith("Get")] == [call, call]
 
 
 def test_publishing_the_same_version_again_changes_nothing(catalog: Catalog) -> None:
