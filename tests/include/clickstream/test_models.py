@@ -18,28 +18,30 @@ from tests.include.clickstream.conftest import (
     MODELS,
     NIGHTS,
     Built,
+    delete_and_insert,
     expected,
     from_duckdb,
     from_redshift,
     in_order,
 )
-from tests.include.clickstream.dbt_process import PROJECT, Dbt
+from tests.include.clickstream.dbt_process import PROJECT
 
 TARGETS = ("duckdb", "redshift")
 SPECTRUM = ROOT / "include/sql/redshift/clickstream/product_views_by_campaign.sql"
 
 
-def test_every_test_of_the_project_passes_and_there_are_some(built: Built) -> None:
-    assert set(built.states.values()) == {"success", "pass"}
-    unit_tests = [
+def unit_tests() -> set[str]:
+    return {
         test["name"]
         for path in PROJECT.glob("models/**/*.unit_tests.yml")
         for test in yaml.safe_load(path.read_text())["unit_tests"]
-    ]
-    assert len(unit_tests) == 7
-    assert {"sessions_hold_every_event", "funnel_counts_every_session", *unit_tests, *MODELS} <= (
-        set(built.states)
-    )
+    }
+
+
+def test_the_unit_tests_pass(built: Built) -> None:
+    assert len(unit_tests()) == 7
+    assert set(built.states) == {"stg_events", *MODELS, *unit_tests()}
+    assert set(built.states.values()) == {"success", "pass"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -133,11 +135,11 @@ def test_sql_is_in_lower_case_and_narrow() -> None:
 
 
 class Nights:
-    """50,000 events, and what a run of dbt does by its compiled SQL, in a DuckDB of its own."""
+    """Events of six nights, and what dbt does with its compiled SQL, in a DuckDB of its own."""
 
-    def __init__(self, folder: Path, built: Built) -> None:
+    def __init__(self, folder: Path, built: Built, count: int) -> None:
         self.first, self.again = built.first["duckdb"], built.again["duckdb"]
-        self.rows = shop_events.deliveries(50_000, days=6, seed=2)
+        self.rows = shop_events.deliveries(count, days=6, seed=2)
         shop_events.write_parquet(self.rows, folder / "rows.parquet")
         # The compiled names begin with the file's.
         self.connection = duckdb.connect(folder / built.shop.duckdb.name)
@@ -164,10 +166,8 @@ class Nights:
             " row_number() over (partition by event_id order by landing_date desc) = 1"
         )
         if self.tables():
-            self.sql(f"create or replace temp table fresh as {self.again['sessions']}")
-            self.sql("delete from clickstream.sessions"
-                     " where cookie_id in (select cookie_id from fresh)")  # fmt: skip
-            self.sql("insert into clickstream.sessions by name from fresh")
+            for statement in delete_and_insert(self.again["sessions"]):
+                self.sql(statement)
         else:
             self.sql(f"create table clickstream.sessions as {self.first['sessions']}")
         for model in ("conversions", "funnel_by_day"):
@@ -188,15 +188,18 @@ class Nights:
         return int(count)
 
 
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory, built: Built) -> Nights:
-    return Nights(tmp_path_factory.mktemp("nights"), built)
+@pytest.fixture(scope="module", params=[5000, pytest.param(50_000, marks=pytest.mark.slow)])
+def nights(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, built: Built
+) -> Nights:
+    return Nights(tmp_path_factory.mktemp("nights"), built, request.param)
 
 
 @pytest.fixture(scope="module")
 def truth(nights: Nights) -> dict[str, list[shop_events.Row]]:
-    """The models' rows when every night is in."""
-    found = expected(shop_events.silver(nights.rows, {row["landing_date"] for row in nights.rows}))
+    """The models' rows when all six nights are in; what was delivered again later is not."""
+    days = {shop_events.FIRST_DAY + timedelta(days=number) for number in range(6)}
+    found = expected(shop_events.silver(nights.rows, days))
     return {model: in_order(rows) for model, rows in found.items()}
 
 
@@ -215,45 +218,29 @@ def test_nights_in_any_order_give_what_the_reference_says(
         found = from_duckdb(nights.connection, f"from clickstream.{model}")
         assert found == truth[model], model
     assert nights.differ_from_a_full_refresh() == 0
-    assert len(truth["sessions"]) > 10_000
-    assert len(truth["conversions"]) > 2_000
+    assert len(truth["sessions"]) > len(nights.rows) // 5
+    assert len(truth["conversions"]) > len(nights.rows) // 25
 
 
 @pytest.mark.slow
-def test_dbt_itself_on_50000_events(
-    built: Built, nights: Nights, tmp_path: Path, truth: Any
-) -> None:
-    """The same nights by `dbt run`, not by its compiled SQL."""
-    events = tmp_path / "events"
-    events.mkdir()
-    dbt = Dbt(
-        tmp_path,
-        {"CLICKSTREAM_DUCKDB": str(tmp_path / "c.duckdb"), "CLICKSTREAM_EVENTS": f"{events}/*"},
-    )
-    loaded: set[date] = set()
-    try:
-        for number in [4, 0, 5, 0, 2, 1, 3]:
-            loaded.add(shop_events.FIRST_DAY + timedelta(days=number))
-            rows = shop_events.silver(nights.rows, loaded)
-            shop_events.write_parquet(rows, events / "part.parquet")
-            dbt("duckdb", "run")
-        for _ in range(2):
-            with duckdb.connect(tmp_path / "c.duckdb", read_only=True) as connection:
-                for model in MODELS:
-                    found = from_duckdb(connection, f"from clickstream.{model}")
-                    assert found == truth[model], model
-            dbt("duckdb", "run", "--full-refresh")
-    finally:
-        dbt.close()
+def test_dbt_itself_on_redshift(built: Built) -> None:
+    """Models, tests and unit tests of the whole project, anew and incrementally, by the wire.
 
-
-@pytest.mark.slow
-def test_the_whole_project_on_redshift(built: Built) -> None:
-    """Tests and unit tests, too; a cookie that silver lost is told of, and mended."""
+    A cookie that silver lost is told of, and mended.
+    """
     shop = built.shop
-    states = shop.dbt("redshift", "build")
-    assert states == built.states
+    tests = {"sessions_hold_every_event", "funnel_counts_every_session", *unit_tests()}
     try:
+        shop.warehouse.ok("drop schema clickstream cascade")
+        for nights in (NIGHTS[2:3], NIGHTS):
+            events = shop.publish(nights)
+            states = shop.dbt("redshift", "build")
+            assert set(states.values()) == {"success", "pass"}
+            assert {"stg_events", *MODELS, *tests} <= set(states)
+            found = shop.built("redshift")
+            for model, rows in expected(events).items():
+                assert found[model] == in_order(rows), model
+        assert shop.dbt("duckdb", "build") == states
         events = shop.publish(NIGHTS[:1])
         assert not shop.dbt.try_("redshift", "build")["success"]
         assert "sessions_hold_every_event" in shop.dbt.printed()
