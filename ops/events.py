@@ -27,6 +27,7 @@ from ops.stack import answers
 
 SOURCES = ("sample", "fake")
 DAYS_OF_FAKES = 3650
+FAKE_SESSIONS_PER_DAY = 100_000
 
 
 def send(
@@ -101,10 +102,15 @@ def made(count: int, source: str, seed: int | None) -> Iterator[str]:
 
 
 def _fakes(simulation: type, count: int) -> Iterator[str]:
+    """Events that begin now: the package's clock runs ahead, less than a day for any count."""
     import itertools
     import json
 
-    made = simulation(user_pool_size=100, sessions_per_day=100_000)
+    made = simulation(
+        user_pool_size=min(1000, 20 + count // 20),  # each takes the package much of a second
+        sessions_per_day=max(FAKE_SESSIONS_PER_DAY, count),
+        init_time=datetime.now(UTC).replace(tzinfo=None),
+    )
     found = made.run(duration_seconds=DAYS_OF_FAKES * 86_400)
     for event in itertools.islice(found, count):
         yield json.dumps(event, ensure_ascii=False)

@@ -6,8 +6,9 @@ import gzip
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,9 @@ from typing import Any
 import boto3
 import pytest
 
+from include.contracts.compile import load_contracts
 from madrugada_spark.contract import JobError
+from ops.events import made
 from tests.include.conftest import CONTRACTS_URI, load_module
 from tests.include.night import BRONZE, SALT_SECRET, Night
 
@@ -262,3 +265,32 @@ def test_what_keeps_a_day_from_being_read_is_said(events: Events) -> None:
         JobError, match=r"1 of 1 files are not there .*hour=01/a\.gz; close the day"
     ):
         events.silver(MONDAY, "clickstream")
+
+
+def test_events_of_the_package_are_taken_as_they_are(
+    events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of `make events SOURCE=fake`: known to the contract field by field, and of today."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        lines = list(made(20, "fake", None))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    today = datetime.now(UTC)
+    events.close.now = lambda: today + timedelta(days=2)  # type: ignore[attr-defined]
+    events.arrive(str(today.date()), "hour=00/a", *lines)
+    report = events.night(str(today.date()))
+    assert (report["delivered"], report["kept"], report["rows"]) == (20, 20, 20)
+    assert (report["quarantined"], report["warned"]) == ({}, {})
+    keys = {str(c.header) for c in load_contracts()["events"].columns if c.header is not None}
+    rows = {row["event_id"]: row for row in events.table("silver", "events").collect()}
+    for line in map(json.loads, lines):
+        assert set(line) == keys
+        row = rows[line["event_id"]]
+        assert (row["rescued_data"], row["warnings"]) == (None, None)
+        assert row["cookie_id"] == line["user_domain_id"]
+        assert str(row["event_timestamp"]) == line["event_timestamp"]
+        assert row["device_is_mobile"] is line["device_is_mobile"]
+        assert abs(row["event_timestamp"] - today.replace(tzinfo=None)) < timedelta(hours=1)
