@@ -16,6 +16,7 @@ from local_aws.glue.crawl_options import Options
 from local_aws.glue.metastore import Catalog
 from local_aws.glue.s3_tree import File, Group, Leaf, Parts
 from local_aws.glue.schema import Schema, hive
+from local_aws.service import AwsError
 from local_aws.store import Store
 
 SEEN = "glue/crawled_folder"
@@ -69,9 +70,10 @@ class Crawl:
         self.store = store
         self.catalog = catalog
         self.name: str = crawler["Name"]
-        self.database: str = crawler["DatabaseName"].lower()
+        self.database: str = (crawler.get("DatabaseName") or "").lower()
         self.prefix: str = crawler.get("TablePrefix") or ""
         self.targets = crawler["Targets"]["S3Targets"]
+        self.catalog_targets = crawler["Targets"].get("CatalogTargets") or []
         self.updates = crawler["SchemaChangePolicy"]["UpdateBehavior"]
         self.deletes = crawler["SchemaChangePolicy"]["DeleteBehavior"]
         self.new_only = crawler["RecrawlPolicy"]["RecrawlBehavior"] == "CRAWL_NEW_FOLDERS_ONLY"
@@ -88,6 +90,13 @@ class Crawl:
 
     def run(self) -> Result:
         """Crawl every target; what was written before an error stays, as on AWS."""
+        for target in self.catalog_targets:
+            # Tables are where they are, whatever the crawler's own database.
+            self.database = target["DatabaseName"].lower()
+            for name in target["Tables"]:
+                self._existing(self.catalog.existing_table(self.database, name.lower()))
+        if self.catalog_targets:
+            return self.result
         self.catalog.existing_database(self.database)
         found: set[str] = set()
         for target in self.targets:
@@ -178,6 +187,65 @@ class Crawl:
             schema.size += size
             schema.records += size // average if average else 0
         return schemas, now
+
+    # Tables that are there
+
+    def _existing(self, table: dict[str, Any]) -> None:
+        """Bring a table of a catalog target to what is at its location; no table is made.
+
+        https://docs.aws.amazon.com/glue/latest/dg/tables-described.html#update-manual-tables
+        """
+        name = table["Name"]
+        location = (table.get("StorageDescriptor") or {}).get("Location") or ""
+        scheme, _, rest = location.partition("://")
+        bucket, _, path = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            raise AwsError(
+                "InvalidInputException",
+                f"The table {name} must lie at s3://bucket/prefix, but lies at {location!r}.",
+            )
+        root: Parts = tuple(part for part in path.split("/") if part)
+        folder = self.folder_of(f"s3://{bucket}")
+        files = list(s3_tree.list_files(folder, "/".join(root), s3_tree.exclusion([])))
+        known, strange = s3_tree.apart(self._read(bucket, folder, files, None))
+        known = [leaf for leaf in known if leaf.schema.known]
+        if not known:
+            self.log(f"WARN : There is nothing at {location} that a classifier recognises.")
+            return
+        keys = [column["Name"] for column in table.get("PartitionKeys") or []]
+        deep = [leaf for leaf in known if len(leaf.folder) == len(root) + len(keys)] or known
+        group, *others = s3_tree.combined(deep, root)
+        misplaced = [Group(leaf.folder, [leaf], leaf.file) for leaf in known if leaf not in deep]
+        for other in (*strange, *others, *misplaced):
+            place = "/".join((*other.root, other.file)).rstrip("/")
+            self.log(
+                f"WARN : {place} is left out of the table {name}: it is of another format or depth."
+            )
+        with self.store.transaction():
+            table, changed = self._update(table, self._redefined(table, group, location))
+            names = group.partition_keys()
+            if len(names) == len(keys) and any(
+                found not in (key, f"partition_{level}")
+                for level, (key, found) in enumerate(zip(keys, names, strict=True))
+            ):
+                self.log(
+                    f"WARN : The table {name} has the partition keys {', '.join(keys)} and its"
+                    f" folders {', '.join(names)}; its partitions are left as they are."
+                )
+            else:
+                changed |= self._partitions(bucket, group, table, False)
+        if changed:
+            self.result.updated.append(name)
+            self.log(f"INFO : Updated table {name} in database {self.database}")
+
+    def _redefined(self, table: dict[str, Any], group: Group, location: str) -> dict[str, Any]:
+        """The table with the columns, format and figures of its files, and the rest its own."""
+        found = self._table_input(table["Name"], group, location, [])
+        return {
+            **_table_input_of(table),
+            "Parameters": {**(table.get("Parameters") or {}), **found["Parameters"]},
+            "StorageDescriptor": found["StorageDescriptor"],
+        }
 
     # Writing
 

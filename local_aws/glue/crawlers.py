@@ -57,6 +57,7 @@ _TARGET_KINDS = (
     "HudiTargets",
 )
 _S3_TARGET = ("Path", "Exclusions", "SampleSize")
+_CATALOG_TARGET = ("DatabaseName", "Tables")
 _CSV = (
     "Name",
     "Delimiter",
@@ -86,7 +87,14 @@ class CrawlerOperations(Service):
 
     features: ClassVar[tuple[Feature, ...]] = (
         Feature("Crawlers", "S3 targets: exclusions, sample size, partitions", "supported"),
-        Feature("Crawlers", "targets by JDBC, MongoDB, DynamoDB and catalog", "refused"),
+        Feature("Crawlers", "catalog targets: a table that is there, its partitions", "supported"),
+        Feature(
+            "Crawlers",
+            "catalog targets: folders in which no classifier recognises a file",
+            "different",
+            "They become no partitions, and the crawl's log says so; AWS documents nothing of it.",
+        ),
+        Feature("Crawlers", "targets by JDBC, MongoDB and DynamoDB", "refused"),
         Feature("Crawlers", "Delta, Iceberg and Hudi targets, S3 event mode", "refused"),
         Feature("Crawlers", "schedules", "refused", "Start crawlers from Airflow."),
         Feature("Crawlers", "Lake Formation credentials, lineage, encryption", "refused"),
@@ -136,7 +144,7 @@ class CrawlerOperations(Service):
         differs=f"{_ROLE} Schedule is refused.",
     )
     def CreateCrawler(self, request: Request) -> Response:
-        """Create a crawler over S3."""
+        """Create a crawler over S3, or over tables of the catalog that lie there."""
         name = _name(request.get("Name"))
         crawler = self._crawler_definition({}, request)
         now = self.aws.now()
@@ -325,10 +333,13 @@ class CrawlerOperations(Service):
             if (value := _first(request.get(member), current.get(member), defaults.get(member)))
             is not None
         }
-        for member in ("Role", "DatabaseName", "Targets"):
+        for member in ("Role", "Targets"):
             if not crawler.get(member):
                 raise _invalid(f"{member} must be given.")
         crawler["Targets"] = _targets(crawler["Targets"])
+        of_catalog = bool(crawler["Targets"]["CatalogTargets"])
+        if not of_catalog and not crawler.get("DatabaseName"):
+            raise _invalid("DatabaseName must be given.")
         for name in crawler["Classifiers"]:
             if self.aws.store.get(CLASSIFIER, name) is None:
                 raise _invalid(f"Classifier {name} does not exist.")
@@ -357,6 +368,8 @@ class CrawlerOperations(Service):
             raise _invalid(
                 "With CRAWL_NEW_FOLDERS_ONLY both behaviors of SchemaChangePolicy must be LOG."
             )
+        if of_catalog:
+            _check_catalog_crawler(crawler)
         lineage = crawler["LineageConfiguration"].setdefault("CrawlerLineageSettings", "DISABLE")
         if lineage != "DISABLE":
             raise Unsupported("crawler lineage (CrawlerLineageSettings)", "Set it to DISABLE.")
@@ -564,11 +577,39 @@ def _summary(result: Result) -> str:
     return json.dumps({"TABLE": tables, "PARTITION": partitions}, separators=(",", ":"))
 
 
+def _check_catalog_crawler(crawler: dict[str, Any]) -> None:
+    """What only crawlers over S3 may ask for.
+
+    https://docs.aws.amazon.com/glue/latest/dg/define-crawler-choose-data-sources.html
+    """
+    if crawler["SchemaChangePolicy"]["DeleteBehavior"] != "LOG":
+        raise _invalid(
+            "The SchemaChangePolicy of a crawler with catalog targets can have only LOG as its"
+            " DeleteBehavior."
+        )
+    if crawler["RecrawlPolicy"]["RecrawlBehavior"] != "CRAWL_EVERYTHING":
+        raise _invalid("CRAWL_NEW_FOLDERS_ONLY is for S3 targets.")
+    if parse_options(crawler.get("Configuration")).level is not None:
+        raise _invalid("TableLevelConfiguration is for S3 targets.")
+
+
 def _targets(given: dict[str, Any]) -> dict[str, Any]:
     """The targets as AWS shows them: every kind's list, S3 paths that name a bucket."""
     for kind, targets in given.items():
-        if kind != "S3Targets" and targets:
-            raise Unsupported(f"crawler targets of the kind {kind}", "Use S3Targets.")
+        if kind not in ("S3Targets", "CatalogTargets") and targets:
+            raise Unsupported(
+                f"crawler targets of the kind {kind}", "Use S3Targets or CatalogTargets."
+            )
+    catalog_targets = given.get("CatalogTargets") or []
+    for target in catalog_targets:
+        for member, value in target.items():
+            if member not in _CATALOG_TARGET and value:
+                raise Unsupported(
+                    f"the member {member} of a catalog target",
+                    f"Supported: {', '.join(_CATALOG_TARGET)}.",
+                )
+    if catalog_targets and given.get("S3Targets"):
+        raise _invalid("A crawler with catalog targets can have no targets of another kind.")
     s3_targets = []
     for target in given.get("S3Targets") or []:
         for member, value in target.items():
@@ -596,9 +637,12 @@ def _targets(given: dict[str, Any]) -> dict[str, Any]:
         if size is not None:
             checked["SampleSize"] = size
         s3_targets.append(checked)
-    if not s3_targets:
-        raise _invalid("Targets must have at least one S3 target.")
-    return {kind: [] for kind in _TARGET_KINDS} | {"S3Targets": s3_targets}
+    if not s3_targets and not catalog_targets:
+        raise _invalid("Targets must have at least one S3 or catalog target.")
+    return {kind: [] for kind in _TARGET_KINDS} | {
+        "S3Targets": s3_targets,
+        "CatalogTargets": catalog_targets,
+    }
 
 
 def _classifier(request: Request, stored: bool = False) -> tuple[str, dict[str, Any]]:

@@ -159,6 +159,70 @@ def test_events_come_to_bronze_through_both_doors_and_their_day_is_closed(
     assert re.fullmatch("[A-Za-z0-9]{64}", salt["SecretString"])
 
 
+def test_every_line_of_a_day_is_a_row_of_the_table_of_events(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    """Broken lines in every file: the crawler finds the hours, and they are rows of nulls."""
+    s3, glue, athena = (session.client(name) for name in ("s3", "glue", "athena"))
+    day, bucket = "2026-01-05", "madrugada-test-bronze"
+
+    def arrive(hour: str, *body: str) -> None:
+        key = f"clickstream/events/ingest_date={day}/hour={hour}/part.gz"
+        s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress("\n".join(body).encode()))
+
+    def lines_of_the_manifest() -> int:
+        session.client("lambda").invoke(
+            FunctionName="madrugada-close-day",
+            Payload=json.dumps({"delivery_date": day, "source": "clickstream"}).encode(),
+        )
+        manifest = s3.get_object(Bucket=bucket, Key=f"_manifests/clickstream/{day}.json")
+        keys = [file["key"] for file in json.loads(manifest["Body"].read())["files"]]
+        bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+        return sum(len(gzip.decompress(body).splitlines()) for body in bodies)
+
+    def crawl() -> None:
+        glue.start_crawler(Name="madrugada-clickstream")
+        while (found := glue.get_crawler(Name="madrugada-clickstream")["Crawler"])[
+            "State"
+        ] != "READY":
+            pass
+        assert found["LastCrawl"]["Status"] == "SUCCEEDED", found["LastCrawl"]
+
+    def rows() -> list[tuple[str, ...]]:
+        query = f"""
+            select hour, count(*), count(event_id), count(distinct device_is_mobile)
+            from madrugada_bronze.events where ingest_date = '{day}' group by hour order by hour
+        """
+        started = athena.start_query_execution(QueryString=query, WorkGroup="madrugada")
+        identifier = started["QueryExecutionId"]
+        while (
+            status := athena.get_query_execution(QueryExecutionId=identifier)["QueryExecution"][
+                "Status"
+            ]
+        )["State"] in ("QUEUED", "RUNNING"):
+            pass
+        assert status["State"] == "SUCCEEDED", status
+        found = athena.get_query_results(QueryExecutionId=identifier)["ResultSet"]["Rows"][1:]
+        return [tuple(cell.get("VarCharValue", "") for cell in row["Data"]) for row in found]
+
+    made = list(lines(Options(count=60)))
+    arrive("00", *made[:20], made[0][:40], "not JSON at all")
+    arrive("13", "{broken", *made[20:50])
+    crawl()
+    assert rows() == [("00", "22", "20", "2"), ("13", "31", "30", "2")]
+    assert lines_of_the_manifest() == 22 + 31
+    arrive("23", '"a"', *made[50:])
+    crawl()
+    assert [row[:3] for row in rows()] == [
+        ("00", "22", "20"),
+        ("13", "31", "30"),
+        ("23", "11", "10"),
+    ]
+    assert lines_of_the_manifest() == 22 + 31 + 11
+    table = glue.get_table(DatabaseName="madrugada_bronze", Name="events")["Table"]
+    assert table["VersionId"] == "0"
+
+
 def test_new_code_is_deployed_alone(
     session: Session,
     deployed: tuple[dict[str, str], list[str]],

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from cfnlint.api import lint_file
 
+from include.contracts.compile import load_contracts
 from madrugada.settings import Settings, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,16 @@ def test_buckets_are_private_and_encrypted(template: dict[str, Any]) -> None:
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256", name
         assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate", name
+
+
+def test_the_table_of_events_has_the_fields_of_their_contract(template: dict[str, Any]) -> None:
+    (table,) = of_type(template, "AWS::Glue::Table").values()
+    storage = table["TableInput"]["StorageDescriptor"]
+    contract = load_contracts()["events"]
+    fields = [column.header for column in contract.columns if column.header is not None]
+    assert [column["Name"] for column in storage["Columns"]] == fields
+    assert {column["Type"] for column in storage["Columns"]} == {"string"}
+    assert storage["Location"]["!Sub"] == f"s3://${{BronzeBucket}}/{contract.source}/events/"
 
 
 def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:

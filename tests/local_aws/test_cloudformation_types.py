@@ -155,6 +155,29 @@ def _crawler(client: Client) -> Any:
     return found.get("Description"), [t["Path"] for t in found["Targets"]["S3Targets"]]
 
 
+def _table(client: Client) -> Any:
+    found = client("glue").get_table(DatabaseName="t_tables", Name="t_table")["Table"]
+    keys = [key["Name"] for key in found["PartitionKeys"]]
+    serde = found["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"]
+    return found.get("Description"), keys, serde
+
+
+TABLE: dict[str, Any] = {
+    "CatalogId": "123456789012",
+    "DatabaseName": {"Ref": "Database"},
+    "TableInput": {
+        "Name": "t_table",
+        "TableType": "EXTERNAL_TABLE",
+        "PartitionKeys": [{"Name": "day", "Type": "string"}],
+        "StorageDescriptor": {
+            "Columns": [{"Name": "a", "Type": "string"}],
+            "Location": "s3://t/table/",
+            "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
+        },
+    },
+}
+
+
 def _job(client: Client) -> Any:
     found = client("glue").get_job(JobName="t-job")["Job"]
     return found["Timeout"], found["DefaultArguments"], found["NumberOfWorkers"]
@@ -487,6 +510,24 @@ CASES = [
         None,
         "two",
         gone="EntityNotFoundException",
+    ),
+    Case(
+        "AWS::Glue::Table",
+        TABLE,
+        {**TABLE, "TableInput": {**TABLE["TableInput"], "Description": "two"}},
+        _table,
+        (None, ["day"], "org.openx.data.jsonserde.JsonSerDe"),
+        ("two", ["day"], "org.openx.data.jsonserde.JsonSerDe"),
+        gone="EntityNotFoundException",
+        needs={
+            "Database": {
+                "Type": "AWS::Glue::Database",
+                "Properties": {
+                    "CatalogId": "123456789012",
+                    "DatabaseInput": {"Name": "t_tables"},
+                },
+            }
+        },
     ),
     Case(
         "AWS::Glue::Classifier",

@@ -568,6 +568,165 @@ def test_new_folders_only(world: World) -> None:
     assert world.columns("t") == [("id", "bigint"), ("n", "bigint")]
 
 
+# Tables that are there
+
+JSON_TABLE = {
+    "Columns": [{"Name": "id", "Type": "string"}, {"Name": "page", "Type": "string"}],
+    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+    "SerdeInfo": {
+        "SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
+        "Parameters": {"ignore.malformed.json": "true"},
+    },
+}
+KEPT = {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+INHERITED = json.dumps(
+    {
+        "Version": 1.0,
+        "CrawlerOutput": {"Partitions": {"AddOrUpdateBehavior": "InheritFromTable"}},
+        "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas"},
+    }
+)
+
+
+def catalog_crawler(world: World, **more: Any) -> None:
+    """A table of JSON lines made by hand, by day and hour, and a crawler over it."""
+    world.glue.create_table(
+        DatabaseName=world.database,
+        TableInput={
+            "Name": "events",
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": "json", "owner": "shop"},
+            "PartitionKeys": [
+                {"Name": "day", "Type": "string"},
+                {"Name": "hour", "Type": "string"},
+            ],
+            "StorageDescriptor": {**JSON_TABLE, "Location": f"s3://{world.name}/shop/events/"},
+        },
+    )
+    target = {"DatabaseName": world.database, "Tables": ["events"]}
+    given = {"SchemaChangePolicy": KEPT, "Configuration": INHERITED, **more}
+    world.glue.create_crawler(
+        Name=world.database, Role=ROLE, Targets={"CatalogTargets": [target]}, **given
+    )
+
+
+def json_lines(first: int, count: int, *broken: str) -> bytes:
+    lines = [json.dumps({"id": f"e{n}", "page": "/home"}) for n in range(first, first + count)]
+    return gzip.compress("\n".join([*lines, *broken, ""]).encode())
+
+
+def test_a_catalog_target_keeps_its_table_and_gets_its_partitions(world: World) -> None:
+    """A broken line in every file: a classifier that takes any line knows them all the same."""
+    line = world.csv_classifier(
+        "line", Delimiter="\t", QuoteSymbol="`", ContainsHeader="ABSENT", AllowSingleColumn=True
+    )
+    catalog_crawler(world, Classifiers=[line])
+    shown = world.glue.get_crawler(Name=world.database)["Crawler"]
+    assert shown["Targets"]["S3Targets"] == []
+    assert shown["Targets"]["CatalogTargets"] == [
+        {"DatabaseName": world.database, "Tables": ["events"]}
+    ]
+    world.put("shop/events/day=2026-01-05/hour=00/a.gz", json_lines(0, 3, '{"id": "e'))
+    world.put("shop/events/day=2026-01-05/hour=00/b.gz", json_lines(3, 2))
+    world.put("shop/events/day=2026-01-05/hour=07/a.gz", json_lines(5, 2, '{"id"', "x"))
+    before = world.tables()["events"]
+    assert world.run()["Status"] == "SUCCEEDED"
+    assert world.tables() == {"events": before}
+    assert world.partitions("events") == [["2026-01-05", "00"], ["2026-01-05", "07"]]
+    found = rows(world, "events")
+    assert len(found) == 3 + 1 + 2 + 2 + 2
+    assert sorted(str(row[0]) for row in found) == ["None"] * 3 + [f"e{n}" for n in range(7)]
+
+    def storage(day: str, hour: str) -> dict[str, Any]:
+        given = {"DatabaseName": world.database, "TableName": "events"}
+        answer = world.glue.get_partition(**given, PartitionValues=[day, hour])
+        return dict(answer["Partition"]["StorageDescriptor"])
+
+    seven = storage("2026-01-05", "07")
+    assert seven["SerdeInfo"] == JSON_TABLE["SerdeInfo"]
+    assert seven["Columns"] == JSON_TABLE["Columns"]
+    assert seven["Location"] == f"s3://{world.name}/shop/events/day=2026-01-05/hour=07/"
+    assert seven["Parameters"]["recordCount"] == "4"
+
+    world.put("shop/events/day=2026-01-05/hour=07/late.gz", json_lines(7, 1))
+    world.put("shop/events/day=2026-01-06/hour=00/a.gz", json_lines(8, 1))
+    world.delete("shop/events/day=2026-01-05/hour=00/a.gz")
+    world.delete("shop/events/day=2026-01-05/hour=00/b.gz")
+    assert world.run()["Status"] == "SUCCEEDED"
+    assert "Table events: 1 partitions created, 1 updated, 0 deleted" in world.log()
+    assert "The files of partition ['2026-01-05', '00'] of table events are gone" in world.log()
+    assert len(world.partitions("events")) == 3
+    assert storage("2026-01-05", "07")["Parameters"]["objectCount"] == "2"
+    assert world.tables() == {"events": before}
+
+
+def test_a_catalog_target_leaves_out_what_nothing_recognises(world: World) -> None:
+    catalog_crawler(world)
+    world.put("shop/events/day=2026-01-05/hour=00/a.gz", json_lines(0, 3))
+    world.put("shop/events/day=2026-01-05/hour=07/a.gz", json_lines(3, 3, '{"id": "e'))
+    world.put("shop/events/day=2026-01-05/a.gz", json_lines(6, 3))
+    assert world.run()["Status"] == "SUCCEEDED"
+    assert world.partitions("events") == [["2026-01-05", "00"]]
+    assert set(world.tables()) == {"events"}
+    left = "is left out of the table events: it is of another format or depth"
+    assert f"shop/events/day=2026-01-05/hour=07 {left}" in world.log()
+    assert f"shop/events/day=2026-01-05 {left}" in world.log()
+
+
+def test_a_catalog_target_can_take_over_its_files_schema(world: World) -> None:
+    policy = {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"}
+    catalog_crawler(world, SchemaChangePolicy=policy)
+    world.put("shop/events/day=2026-01-05/hour=00/a.json", '{"id": 1, "seconds": 1.5}\n')
+    assert world.run()["Status"] == "SUCCEEDED"
+    assert world.columns("events") == [("id", "int"), ("seconds", "double")]
+    assert world.keys("events") == [("day", "string"), ("hour", "string")]
+    assert world.tables()["events"]["Parameters"]["owner"] == "shop"
+    assert rows(world, "events")[0][:2] == (1, 1.5)
+    assert world.metrics() == (0, 1, 0)
+
+
+def test_a_catalog_target_with_other_folders_than_its_keys(world: World) -> None:
+    catalog_crawler(world)
+    world.put("shop/events/date=2026-01-05/hour=00/a.gz", json_lines(0, 3))
+    assert world.run()["Status"] == "SUCCEEDED"
+    assert world.partitions("events") == []
+    assert "has the partition keys day, hour and its folders date, hour" in world.log()
+    world.glue.delete_table(DatabaseName=world.database, Name="events")
+    last = world.run()
+    assert last["Status"] == "FAILED"
+    assert "EntityNotFoundException" in last["ErrorMessage"]
+
+
+CATALOG = {"CatalogTargets": [{"DatabaseName": "d", "Tables": ["t"]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"Targets": {**CATALOG, "S3Targets": [{"Path": "s3://b/"}]}}, "targets of another kind"),
+        ({"SchemaChangePolicy": {"DeleteBehavior": "DEPRECATE_IN_DATABASE"}}, "only LOG"),
+        ({"SchemaChangePolicy": {}}, "only LOG"),
+        ({"RecrawlPolicy": {"RecrawlBehavior": "CRAWL_NEW_FOLDERS_ONLY"}}, "is for S3 targets"),
+        (
+            {"Configuration": '{"Version": 1.0, "Grouping": {"TableLevelConfiguration": 2}}'},
+            "TableLevelConfiguration is for S3 targets",
+        ),
+        (
+            {
+                "Targets": {
+                    "CatalogTargets": [{**CATALOG["CatalogTargets"][0], "EventQueueArn": "a"}]
+                }
+            },
+            "EventQueueArn",
+        ),
+    ],
+)
+def test_refused_catalog_targets(server: Server, change: dict[str, Any], named: str) -> None:
+    given = {"Name": "r", "Role": ROLE, "Targets": CATALOG, "SchemaChangePolicy": KEPT, **change}
+    assert named in refused(client_of(server, "glue").create_crawler, **given)[1]
+
+
 # The crawler's life
 
 

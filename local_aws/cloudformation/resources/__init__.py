@@ -33,6 +33,7 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         streaming.EventSourceMapping,
         secrets.Secret,
         lake.Database,
+        lake.Table,
         lake.Classifier,
         lake.Crawler,
         lake.Job,

@@ -1,4 +1,4 @@
-"""AWS Glue databases, classifiers, crawlers and jobs, and Athena workgroups."""
+"""AWS Glue databases, tables, classifiers, crawlers and jobs, and Athena workgroups."""
 
 from __future__ import annotations
 
@@ -50,6 +50,41 @@ class Database(ResourceType):
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
         context.client("glue").delete_database(Name=physical_id)
+
+
+class Table(ResourceType):
+    type = "AWS::Glue::Table"
+    properties = ("CatalogId", "DatabaseName", "TableInput")
+    required = ("CatalogId", "DatabaseName", "TableInput")
+    immutable = ("CatalogId", "DatabaseName")
+
+    def physical_id(self, context: Context, properties: Properties) -> str | None:
+        return properties["TableInput"].get("Name")
+
+    def replaces(self, old: Properties, new: Properties) -> bool:
+        return super().replaces(old, new) or old["TableInput"].get("Name") != new["TableInput"].get(
+            "Name"
+        )
+
+    def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
+        glue = context.client("glue")
+        name = properties["TableInput"].get("Name") or context.name(255).lower()
+        given = {**properties, "TableInput": {**properties["TableInput"], "Name": name}}
+        glue.create_table(**request_of(glue, "create_table", given))
+        return name, {}
+
+    def update(
+        self, context: Context, physical_id: str, old: Properties, new: Properties
+    ) -> Attributes:
+        glue = context.client("glue")
+        given = {**new, "TableInput": {**new["TableInput"], "Name": physical_id}}
+        glue.update_table(**request_of(glue, "update_table", given))
+        return {}
+
+    def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
+        context.client("glue").delete_table(
+            DatabaseName=properties["DatabaseName"], Name=physical_id
+        )
 
 
 class Classifier(ResourceType):

@@ -14,6 +14,7 @@ import pytest
 
 from local_aws.instance import Config
 from local_aws.server import Server
+from tests.conftest import ROOT
 from tests.include.clickstream import reference, shop_events
 from tests.include.clickstream.dbt_process import Dbt
 from tests.include.clickstream.shop_events import Row
@@ -22,6 +23,7 @@ from tests.local_aws.redshift.conftest import SERVICES, Warehouse, make_client
 PASSWORD = "Small-Hours-1"
 STATE = "aws"
 MODELS = ("sessions", "conversions", "funnel_by_day")
+SPECTRUM_QUERY = ROOT / "include/sql/redshift/clickstream/product_views_by_campaign.sql"
 DAYS = 4
 NIGHTS = [shop_events.FIRST_DAY + timedelta(days=number) for number in range(DAYS)]
 ROWS = shop_events.deliveries(400, days=DAYS)
@@ -36,6 +38,26 @@ def expected(events: list[Row]) -> dict[str, list[Row]]:
         "conversions": reference.conversions(sessions),
         "funnel_by_day": reference.funnel_by_day(sessions),
     }
+
+
+def product_views_by_campaign(events: list[Row], conversions: list[Row]) -> list[tuple[Any, ...]]:
+    """What `SPECTRUM_QUERY` asks, in plain Python, in its order."""
+    bought = {(c["cookie_id"], c["session_id"]): c for c in conversions}
+    views: dict[tuple[str | None, str], list[str]] = {}
+    for visit in reference.visits(events):
+        session = reference.sessions(visit)[0]
+        conversion = bought.get((session["cookie_id"], session["session_id"]))
+        for event in visit if conversion else []:
+            page = event["page_url_path"]
+            if (
+                reference.step(page) == "product"
+                and event["event_timestamp"] <= conversion["converted_at"]
+            ):
+                key = (conversion["last_touch_campaign"], page)
+                views.setdefault(key, []).append(session["session_id"])
+    rows = [(campaign, page, len(set(of)), len(of)) for (campaign, page), of in views.items()]
+    # Redshift puts nulls last.
+    return sorted(rows, key=lambda row: (-row[2], row[0] is None, row[0] or "", row[1]))
 
 
 def in_order(rows: list[Row]) -> list[Row]:

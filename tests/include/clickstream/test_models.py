@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,23 @@ import duckdb
 import pytest
 import yaml
 
-from tests.conftest import ROOT
 from tests.include.clickstream import reference, shop_events
 from tests.include.clickstream.conftest import (
     DAYS,
     MODELS,
     NIGHTS,
+    SPECTRUM_QUERY,
     Built,
     delete_and_insert,
     expected,
     from_duckdb,
     from_redshift,
     in_order,
+    product_views_by_campaign,
 )
 from tests.include.clickstream.dbt_process import PROJECT
 
 TARGETS = ("duckdb", "redshift")
-SPECTRUM = ROOT / "include/sql/redshift/clickstream/product_views_by_campaign.sql"
 
 
 def unit_tests() -> set[str]:
@@ -80,27 +79,10 @@ def test_where_nothing_changed_nothing_is_rebuilt(built: Built, target: str) -> 
 
 
 def test_the_lake_joins_with_conversions_without_being_loaded(built: Built) -> None:
-    sessions = reference.sessions(built.events)
-    bought = {c["session_id"]: c for c in reference.conversions(sessions)}
-    views: Counter[tuple[str | None, str]] = Counter()
-    buyers: dict[tuple[str | None, str], set[str]] = {}
-    for session, visit in zip(sessions, reference.visits(built.events), strict=True):
-        conversion = bought.get(session["session_id"])
-        for event in visit if conversion else []:
-            page = event["page_url_path"]
-            if (
-                reference.step(page) == "product"
-                and event["event_timestamp"] <= conversion["converted_at"]
-            ):
-                key = (conversion["last_touch_campaign"], page)
-                views[key] += 1
-                buyers.setdefault(key, set()).add(session["session_id"])
-    assert len(views) > 4
-    found = built.shop.warehouse.rows(SPECTRUM.read_text())
-    assert {(campaign, page): (sold, seen) for campaign, page, sold, seen in found} == {
-        key: (len(buyers[key]), views[key]) for key in views
-    }
-    assert len(found) == len(views)
+    conversions = reference.conversions(reference.sessions(built.events))
+    wanted = product_views_by_campaign(built.events, conversions)
+    assert len(wanted) > 4
+    assert built.shop.warehouse.rows(SPECTRUM_QUERY.read_text()) == wanted
 
 
 def described() -> dict[str, dict[str, Any]]:

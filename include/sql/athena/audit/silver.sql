@@ -2,8 +2,8 @@
 -- expected and actual are the same. What the job says it did stands against what Athena finds.
 -- Superseded rows are kept ones whose key a newer delivery, published already, has too, and those
 -- that the delivery itself has several times where its contract counts them. Into the hours of a
--- day that is not over more may have come since: then the manifest says what was delivered. A reference
--- whose dataset is null goes to a table that was never published.
+-- day that is not over more may have come since: then the manifest says what was delivered. A
+-- reference whose dataset is null goes to a table that was never published.
 {%- set version = ti.xcom_pull(task_ids='build_silver') %}
 {%- set night = ti.xcom_pull(task_ids='plan_night') %}
 {%- set said = job_report('silver', version).datasets %}
