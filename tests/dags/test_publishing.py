@@ -15,6 +15,7 @@ from madrugada.publishing import PublishTablesOperator
 from madrugada.sales import SALES
 
 PUBLISHERS = {
+    "clickstream_nightly": {"publish_silver"},
     "sales_nightly": {"publish_silver", "publish_gold"},
     "lake_maintenance": {"publish_compacted_silver", "publish_compacted_gold"},
 }

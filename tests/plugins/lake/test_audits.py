@@ -16,7 +16,11 @@ from tests.plugins.lake.asked import Checks, ask, differing, put_tables
 from tests.plugins.lake.conftest import Lake, run_id
 
 VERSION = run_id(0xABCDEF012345)
-NIGHT = {"delivery_date": "2026-01-06", "datasets": {"vendas": ["id"], "lojas": ["id"]}}
+NIGHT = {
+    "delivery_date": "2026-01-06",
+    "datasets": {"vendas": ["id"], "lojas": ["id"]},
+    "open": False,
+}
 
 SILVER = """
     create table bronze_vendas as
@@ -49,6 +53,7 @@ SAID = {
         "rows": 3,
         "inserted": 1,
         "updated": 1,
+        "duplicates": 0,
         "references": [
             {"rule": "id_loja_reference", "column": "id_loja", "dataset": "lojas", "to": "id"},
             {
@@ -65,6 +70,7 @@ SAID = {
         "rows": 1,
         "inserted": 1,
         "updated": 0,
+        "duplicates": 0,
         "references": [],
     },
 }
@@ -117,7 +123,8 @@ def audited(lake: Lake, server: Server) -> Callable[..., Checks]:
             tables = [row[0] for row in made.execute("show tables").fetchall()]
             put_tables(lake, {name: place(layer, name) for name in tables}, made)
         pulled = {"plan_night": NIGHT, "build_silver": VERSION, "build_gold": VERSION}
-        return ask(lake, server, layer, pulled, {"datasets": said or SAID})
+        params = {"quarantine": "quarantine"}
+        return ask(lake, server, layer, pulled, {"datasets": said or SAID}, params=params)
 
     return audited
 
