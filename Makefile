@@ -7,6 +7,7 @@ export
 VENV := .venv
 PY := $(VENV)/bin/python
 ROWS ?= 1000
+PIPELINE ?= sales
 ENGINE ?= athena
 FORMAT ?= table
 FROM ?=
@@ -33,8 +34,8 @@ help: ## list the targets
 setup: ## install the locked packages into .venv
 	@bash ops/setup.sh $(VENV)
 
-run: setup ## first night of all: stack up, sample delivered, night run, figures shown (ROWS=1000)
-	@$(PY) -m ops.run --rows "$(ROWS)"
+run: setup ## stack up, sample delivered, night run, figures shown (ROWS=1000 PIPELINE=sales|clickstream|all)
+	@$(PY) -m ops.run --rows "$(ROWS)" --pipeline "$(PIPELINE)"
 
 up: setup ## start the embedded AWS and Airflow (PORT=8080 AWS_PORT=4566)
 	@$(PY) -m ops.stack up
@@ -51,11 +52,11 @@ deliver: setup ## make a folder of CSV files a date's delivery: FROM=<folder> DA
 events: setup ## send events: COUNT=1000 or FROM=<file.jsonl> (RATE=500 DOOR=kinesis|sqs SOURCE=sample|fake)
 	@$(PY) -m ops.events --count "$(COUNT)" --from "$(FROM)" --rate "$(RATE)" --door "$(DOOR)" --source "$(SOURCE)"
 
-nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD
-	@$(PY) -m ops.nightly --date "$(DATE)"
+nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD (PIPELINE=sales)
+	@$(PY) -m ops.nightly --dag "$(PIPELINE)_nightly" --date "$(DATE)"
 
-backfill: setup ## run a range of nights again: START=YYYY-MM-DD END=YYYY-MM-DD
-	@$(PY) -m ops.nightly --start "$(START)" --end "$(END)"
+backfill: setup ## run a range of nights again: START=YYYY-MM-DD END=YYYY-MM-DD (PIPELINE=sales)
+	@$(PY) -m ops.nightly --dag "$(PIPELINE)_nightly" --start "$(START)" --end "$(END)"
 
 rollback: setup ## a layer's tables back to an earlier version: LAYER=gold VERSION=previous (none lists them)
 	@$(PY) -m ops.rollback --layer "$(LAYER)" --version "$(VERSION)"

@@ -1,102 +1,45 @@
-"""The first night of a newcomer: stack up, a sample delivered, the night run, figures shown."""
+"""The first night of a newcomer: the stack up, a pipeline's sample through it, figures shown."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date
 
-from include.sample_data.generate import generate
-from ops.airflow_api import Airflow
-from ops.deliver import deliver
-from ops.nightly import trigger, watch
+from ops import run_clickstream, run_sales
 from ops.settings import OpsError, Settings
-from ops.sql import ask, print_table
 from ops.stack import say, up
 
-SAMPLE_DAY = date(2026, 1, 2)
-"""Fixed, so that the sample gives the same tables on every machine and on every day."""
-
-GOLD = ["processed_sales", "vendas_por_cidade_mes", "vendas_por_produto", "wide_vendas"]
-TOTALS = "select product, sum(total_value) as total_value from {} group by product order by 2 desc"
-PLACES = {
-    "Athena": ("athena", "madrugada_gold"),
-    "Spectrum": ("redshift", "spectrum"),
-    "Redshift": ("redshift", "sales_schema"),
+PIPELINES = {
+    "sales": run_sales.first_night,
+    "clickstream": run_clickstream.first_night,
 }
+ALL = "all"
 
 
-def show_figures(settings: Settings) -> bool:
-    """Print rows per table and totals by product as each engine has them; True when all agree."""
-    counts = {
-        name: {
-            table: ask(settings, engine, f"select count(*) from {schema}.{table}")[1][0][0]
-            for table in GOLD
-        }
-        for name, (engine, schema) in PLACES.items()
-    }
-    totals = {
-        name: ask(settings, engine, TOTALS.format(f"{schema}.processed_sales"))[1]
-        for name, (engine, schema) in PLACES.items()
-    }
-    sales = {
-        name: ask(settings, engine, f"select sum(valor) from {schema}.wide_vendas")[1][0][0]
-        for name, (engine, schema) in PLACES.items()
-    }
-    rows = [[table, *(counts[name][table] for name in PLACES)] for table in GOLD]
-    print_table("Rows per table", (["table", *PLACES], rows))
-    first = totals["Athena"]
-    products = [[row[0], *(dict(totals[name]).get(row[0], "") for name in PLACES)] for row in first]
-    print_table("Total sales by product (orders)", (["product", *PLACES], products))
-    print_table(
-        "Total of the stores' sales, in reais",
-        (["", *PLACES], [["sum(valor) of wide_vendas", *(sales[name] for name in PLACES)]]),
-    )
-    return all(len({str(found[name]) for name in PLACES}) == 1 for found in (counts, totals, sales))
-
-
-def run(rows: int) -> int:
+def run(pipelines: list[str], rows: int) -> int:
     settings = Settings.load()
     up(settings)
-    folder = settings.state / "sample" / str(rows)
-    made = folder.with_suffix(".made")
-    if not made.exists():
-        say(f"Making the sample delivery ({rows} sales) ...")
-        generate(folder, rows)
-        made.touch()
-    deliver(settings, folder, SAMPLE_DAY)
-    say(f"The night of {SAMPLE_DAY}, through Airflow's scheduler:")
-    airflow = Airflow(settings)
-    run_id = trigger(airflow, "sales_nightly", SAMPLE_DAY)
-    succeeded = watch(airflow, "sales_nightly", run_id)
-    if not succeeded:
-        say(f"The night failed. Its tasks and logs: {settings.airflow_url}/dags/sales_nightly")
-        return 1
-    agree = show_figures(settings)
-    say(
-        f"\nAirflow:   {settings.airflow_url}/dags/sales_nightly (no password)\n"
-        f"Athena:    make sql ENGINE=athena   Q="
-        f'"select count(*), sum(valor) from madrugada_gold.wide_vendas"\n'
-        f"Redshift:  make sql ENGINE=redshift Q="
-        f'"select count(*), sum(valor) from sales_schema.wide_vendas"\n'
-        f"Spectrum:  make sql ENGINE=redshift Q="
-        f'"select count(*), sum(valor) from spectrum.wide_vendas"\n'
-        f"Any AWS client: AWS_ENDPOINT_URL={settings.aws_url}\n"
-        f"It stays up; end it with: make stop"
-    )
-    if not agree:
-        say("The figures differ between the engines: the night is not reconciled.")
-    return 0 if agree else 1
+    good = True
+    for name in pipelines:
+        good &= PIPELINES[name](settings, rows)
+    say(f"Any AWS client: AWS_ENDPOINT_URL={settings.aws_url}\nIt stays up; end it with: make stop")
+    return 0 if good else 1
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.run", description=__doc__)
     parser.add_argument("--rows", default="1000")
+    parser.add_argument("--pipeline", default="sales")
     args = parser.parse_args(argv)
     try:
         if not args.rows.isdigit() or not int(args.rows):
-            raise OpsError(f"ROWS={args.rows!r}: expected a whole number of sales above 0.")
-        return run(int(args.rows))
+            raise OpsError(f"ROWS={args.rows!r}: expected a whole number above 0.")
+        if args.pipeline not in (*PIPELINES, ALL):
+            raise OpsError(
+                f"PIPELINE={args.pipeline!r}: expected one of {', '.join((*PIPELINES, ALL))}."
+            )
+        chosen = list(PIPELINES) if args.pipeline == ALL else [args.pipeline]
+        return run(chosen, int(args.rows))
     except OpsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow.providers.amazon.aws.operators.athena import AthenaOperator
@@ -9,6 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ["check", "expected", "actual"]
 
@@ -29,15 +33,24 @@ class AthenaAuditOperator(AthenaOperator):
             raise AirflowFailException(
                 f"The audit gave no checks: expected rows of {', '.join(COLUMNS)}"
             )
-        failed = [row for row in rows[1:] if row[1] != row[2]]
-        for name, expected, actual in rows[1:]:
-            mark = "ok  " if expected == actual else "FAIL"
-            self.log.info("%s %-60s expected %s, found %s", mark, name, expected, actual)
-        if failed:
-            said = "; ".join(f"{name}: expected {e}, found {a}" for name, e, a in failed)
-            raise AirflowFailException(f"The audit stopped the night. {said}")
-        self.log.info("All %d checks hold.", len(rows) - 1)
+        hold(rows[1:])
         return query_id
+
+
+def hold(checks: Sequence[Sequence[str]]) -> None:
+    """Say in the log of each check, ``name, expected, actual``, whether it holds.
+
+    Raises:
+        AirflowFailException: one does not; each that differs is named.
+    """
+    failed = [check for check in checks if check[1] != check[2]]
+    for name, expected, actual in checks:
+        mark = "ok  " if expected == actual else "FAIL"
+        log.info("%s %-60s expected %s, found %s", mark, name, expected, actual)
+    if failed:
+        said = "; ".join(f"{name}: expected {e}, found {a}" for name, e, a in failed)
+        raise AirflowFailException(f"The audit stopped the night. {said}")
+    log.info("All %d checks hold.", len(checks))
 
 
 def _rows(paginator: object) -> list[list[str]]:

@@ -11,6 +11,9 @@ from airflow.dag_processing.dagbag import DagBag
 from tests.dags.conftest import DAGS, parse
 
 EXPECTED = {
+    "campaign_days.py": {
+        "campaign_days": {"build_campaign_days", "ask_redshift", "audit_campaign_days"}
+    },
     "clickstream_nightly.py": {
         "clickstream_nightly": {
             "plan_night",

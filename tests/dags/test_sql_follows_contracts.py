@@ -42,6 +42,7 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
         )
     }
     schemas["clickstream"] = dbt_models("clickstream")
+    schemas["sales_schema"].update(created("redshift/campaign_days/create.sql"))
     quarantine = dict.fromkeys((*QUARANTINE, "column_name"), "string")
     tables: dict[tuple[str, str], dict[str, str]] = {("silver", "quarantine"): quarantine}
     for contract in load_contracts().values():
@@ -60,6 +61,13 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
         schemas[f"madrugada_{layer}"][name] = columns
         schemas["madrugada_staging"][f"{layer}_{name}_{VERSION[-12:]}"] = columns
     return schemas
+
+
+def created(path: str) -> dict[str, dict[str, str]]:
+    """The table that a statement creates, with its columns' types."""
+    table = sqlglot.parse_one((SQL / path).read_text(), dialect="redshift").this
+    columns = table.find_all(exp.ColumnDef)
+    return {table.this.name: {one.name: one.kind.sql("redshift") for one in columns}}
 
 
 def dbt_models(project: str) -> dict[str, dict[str, str]]:
@@ -81,11 +89,15 @@ def hold_against_contracts(text: str, dialect: str) -> None:
     for table in statement.find_all(exp.Table):
         if table.db or table.name not in views:
             assert table.name in known()[table.db], f"no contract for {table.sql()}"
-    queries = [statement] if isinstance(statement, exp.Query) else []
-    queries += [] if queries else [s for s in statement.find_all(exp.Select)]
+    if isinstance(statement, exp.Query):
+        queries = [statement]
+    elif isinstance(statement, exp.Insert):
+        queries = [statement.expression]
+    else:
+        queries = list(statement.find_all(exp.Select))
     for query in queries:
         qualify(query.copy(), dialect=dialect, schema=known())
-    if isinstance(statement, exp.Delete):
+    if isinstance(statement, exp.Delete) and statement.args.get("where"):
         target = statement.this
         for column in statement.args["where"].this.this.find_all(exp.Column):
             assert column.name in known()[target.db][target.name], f"{target.sql()}: {column.sql()}"

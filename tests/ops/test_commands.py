@@ -161,6 +161,7 @@ class TestBadArguments:
             (deliver.main, ["--from", ".", "--date", "today"], "expected YYYY-MM-DD"),
             (run.main, ["--rows", "many"], "ROWS='many'"),
             (run.main, ["--rows", "0"], "ROWS='0'"),
+            (run.main, ["--pipeline", "payroll"], "PIPELINE='payroll': expected one of sales, "),
         ],
     )
     def test_it_says_what_was_expected(
