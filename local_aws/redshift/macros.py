@@ -6,12 +6,12 @@ Each is called as ``_rs.<name>(...)`` by compiled statements.
 from __future__ import annotations
 
 MACROS = (
-    # The longest whole characters of s within n bytes.
+    # The longest whole characters of s within n bytes; s may be a subquery, and no lambda holds one.
     """first_bytes(s, n) AS CASE
         WHEN strlen(s) <= n THEN s
         WHEN strlen(s) = length(s) THEN left(s, n)
-        ELSE list_last(list_filter(
-            list_transform(range(0, n + 1), lambda i: left(s, i)), lambda p: strlen(p) <= n))
+        ELSE list_transform([s], lambda v: list_last(list_filter(
+            list_transform(range(0, n + 1), lambda i: left(v, i)), lambda p: strlen(p) <= n)))[1]
     END""",
     """fit(s, n, type) AS CASE
         WHEN s IS NULL THEN NULL

@@ -49,3 +49,16 @@ def test_unknown_functions_are_refused_by_name(redshift: Warehouse) -> None:
     assert redshift.error("select st_point(1, 2)").startswith(
         "ERROR: The embedded AWS does not support the SQL function ST_POINT."
     )
+
+
+@pytest.mark.parametrize(
+    ("sql", "result"),
+    [
+        ("(select 'ação' from t)::varchar(3)", "aç"),
+        ("(select 'ação' from t)::varchar(2)", "a"),
+        ("(select count(*) from t)::varchar", "1"),
+        ("(select n from t)::decimal(6,2)::varchar", "7.50"),
+    ],
+)
+def test_a_subquery_is_converted_as_a_value_is(redshift: Warehouse, sql: str, result: str) -> None:
+    assert redshift.value(f"with t as (select '7.5' as n) select {sql}") == result
