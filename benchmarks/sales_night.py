@@ -3,8 +3,7 @@
     .venv/bin/python benchmarks/sales_night.py --rows 1000 --nights 3
     .venv/bin/python benchmarks/sales_night.py --rows 5000000
 
-Memory is the sum over the stack's processes of their proportional set size (PSS), sampled each
-second. Rows of a layer are the rows that went into it. Prints figures and asserts nothing.
+Rows of a layer are the rows that went into it. Prints figures and asserts nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,39 +23,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.memory import Memory  # noqa: E402
 from include.sample_data.generate import generate  # noqa: E402
-from ops import processes, sql  # noqa: E402
+from ops import sql  # noqa: E402
 from ops.airflow_api import Airflow  # noqa: E402
 from ops.nightly import trigger, watch  # noqa: E402
 from ops.settings import Settings  # noqa: E402
 
 DAG = "sales_nightly"
 FIRST_DAY = date(2026, 1, 2)
-
-
-class Memory(threading.Thread):
-    """Samples the stack's memory until `done` is set; `peak` in bytes, `parts` at the peak."""
-
-    def __init__(self, state: Path) -> None:
-        super().__init__(daemon=True)
-        self.state = state
-        self.done = threading.Event()
-        self.peak = 0
-        self.parts: dict[str, int] = {}
-
-    def run(self) -> None:
-        while not self.done.wait(1):
-            parts: dict[str, int] = {}
-            for pid in processes.of_stack(self.state):
-                try:
-                    name = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:60]
-                    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                except OSError:
-                    continue
-                pss = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
-                parts[f"{pid} {name}"] = int(pss.split()[1]) * 1024
-            if sum(parts.values()) > self.peak:
-                self.peak, self.parts = sum(parts.values()), parts
 
 
 def ops(environment: dict[str, str], module: str, *arguments: str) -> None:
@@ -136,9 +110,7 @@ def main() -> None:
                     f"{layer}: {rows:,} rows in {report['seconds']:.1f} s,"
                     f" {rows / report['seconds']:,.0f} rows/s"
                 )
-            print(f"peak memory of the stack: {memory.peak / 1024**3:.2f} GB (PSS), of which")
-            for name, size in sorted(memory.parts.items(), key=lambda p: -p[1])[:8]:
-                print(f"  {size / 1024**2:7.0f} MB  {name}")
+            memory.tell()
         finally:
             memory.done.set()
             ops(environment, "stack", "stop")

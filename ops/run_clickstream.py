@@ -47,7 +47,7 @@ def arrived(settings: Settings, day: str) -> int:
 def show_figures(settings: Settings) -> bool:
     """Print what each engine says of the sessions, and conversions by campaign; do all agree?"""
     said = {
-        name: dict(ask(settings, engine, (SQL / file).read_text())[1])  # type: ignore[arg-type]
+        name: dict(ask(settings, engine, (SQL / file).read_text())[1])
         for name, (engine, file) in TOTALS.items()
     }
     rows = [[figure, *(said[name][figure] for name in TOTALS)] for figure in said["Athena"]]

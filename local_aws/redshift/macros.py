@@ -6,7 +6,7 @@ Each is called as ``_rs.<name>(...)`` by compiled statements.
 from __future__ import annotations
 
 MACROS = (
-    # The longest whole characters of s within n bytes; s may be a subquery, and no lambda holds one.
+    # The longest whole characters of s within n bytes. A subquery may be s; no lambda holds one.
     """first_bytes(s, n) AS CASE
         WHEN strlen(s) <= n THEN s
         WHEN strlen(s) = length(s) THEN left(s, n)
