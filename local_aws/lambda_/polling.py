@@ -99,7 +99,10 @@ class Poller:
             if left <= 0:
                 break
             messages += receive(size - len(messages), wait=left)
-        if window:
+        if window and messages:
+            # It may have been changed during the wait.
+            queue = self._queues.queue(self._arn.rpartition(":")[2])
+            hidden = int(self._queues.attribute(queue, "VisibilityTimeout"))
             self._queues.hide(queue, messages, hidden)
         return messages
 
