@@ -267,17 +267,14 @@ def test_what_keeps_a_day_from_being_read_is_said(events: Events) -> None:
         events.silver(MONDAY, "clickstream")
 
 
-def test_events_of_the_package_are_taken_as_they_are(
-    events: Events, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.filterwarnings("ignore:non-integer arguments to randrange:DeprecationWarning")
+def test_events_of_the_package_are_taken_as_they_are(events: Events) -> None:
     """Those of `make events SOURCE=fake`: known to the contract field by field, and of today."""
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        lines = list(made(20, "fake", None))
-    finally:
-        monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
         time.tzset()
+        lines = list(made(20, "fake", None))
+    time.tzset()
     today = datetime.now(UTC)
     events.close.now = lambda: today + timedelta(days=2)  # type: ignore[attr-defined]
     events.arrive(str(today.date()), "hour=00/a", *lines)

@@ -159,6 +159,50 @@ def test_events_come_to_bronze_through_both_doors_and_their_day_is_closed(
     assert re.fullmatch("[A-Za-z0-9]{64}", salt["SecretString"])
 
 
+def test_what_is_too_large_is_refused_at_each_door_in_the_service_s_words(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    """More than 1 MiB, with the partition key where there is one, which has 32 bytes."""
+
+    def event(size: int) -> str:
+        return json.dumps({"event_id": "large", "page_url": ""}).replace('""', f'"{"x" * size}"')
+
+    length = len(event(0))
+    doors = {
+        Kinesis: ((1 << 20) - 31, "Member must have length less than or equal to 1048576"),
+        Sqs: ((1 << 20) + 1, "BatchRequestTooLong: Batch requests cannot be longer than 1048576"),
+    }
+    for door, (size, said) in doors.items():
+        opened = door(session.client(door.__name__.lower()))
+        sent = Producer(opened).run([event(size - length)])
+        assert sent.accepted == 0
+        ((line, reason),) = sent.refused
+        assert line == 1
+        assert said in reason
+
+
+def test_a_message_that_is_no_event_ends_with_the_dead_letters(
+    session: Session, deployed: tuple[dict[str, str], list[str]]
+) -> None:
+    """After it was refused three times."""
+    sqs = session.client("sqs")
+    url = sqs.get_queue_url(QueueName="madrugada-clickstream")["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName="madrugada-clickstream-dead-letters")["QueueUrl"]
+    usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    bad = ['{"no": "event"}', "[]"]
+    try:
+        assert Producer(Sqs(sqs)).run(bad).accepted == 2
+        found: set[str] = set()
+        deadline = time.monotonic() + 60
+        while found < set(bad) and time.monotonic() < deadline:
+            answer = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, WaitTimeSeconds=5)
+            found |= {message["Body"] for message in answer.get("Messages", [])}
+        assert set(bad) <= found
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=usual["Attributes"])
+
+
 def test_every_line_of_a_day_is_a_row_of_the_table_of_events(
     session: Session, deployed: tuple[dict[str, str], list[str]]
 ) -> None:
