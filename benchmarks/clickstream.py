@@ -3,11 +3,11 @@
     .venv/bin/python benchmarks/clickstream.py --doors --seconds 180
     .venv/bin/python benchmarks/clickstream.py --events 1000000
 
-`--doors`: events per second (a shard of the stream takes 1,000, as on AWS) that each door accepts under a sustained load, how many of them never
-come to bronze (the loss; events that come twice are counted too), and the seconds from putting an
-event to Athena's finding it, crawl included. `--events`: so many events of one day are laid into
-bronze as Firehose does, and their night is run; seconds of each task, rows per second of silver,
-peak memory. Prints figures and asserts nothing.
+`--doors`: events per second that each door accepts under a sustained load (a shard of the stream
+takes 1,000, as on AWS), how many of them never come to bronze (the loss; those that come more than
+once are counted too), and the seconds from putting an event to Athena's finding it, crawl included.
+`--events`: so many events of one day are laid into bronze as Firehose does, and their night is run;
+seconds of each task, rows per second of silver, peak memory. Prints figures and asserts nothing.
 """
 
 from __future__ import annotations

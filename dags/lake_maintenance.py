@@ -3,7 +3,7 @@
 
 Tidies silver and gold, every Sunday at 13:00 in São Paulo, when no night is due.
 
-**What it does.** Waits for its turn, so that no night publishes meanwhile.
+**What it does.** Waits for its turn at every pipeline, so that no night publishes meanwhile.
 `remove_unreferenced` deletes versions of tables that nothing points at any more: neither the
 present one, nor one of the last few that were published before it (`MADRUGADA_KEEP_VERSIONS`), nor
 one younger than the retention (`MADRUGADA_RETENTION_DAYS`), nor one that any table of the catalog
@@ -35,13 +35,12 @@ from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from madrugada import defaults
+from madrugada import clickstream, defaults, sales
 from madrugada.audit import AthenaAuditOperator
 from madrugada.costs import RUN_ARGUMENT
 from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
-from madrugada.sales import TURN
 from madrugada.settings import settings
 from madrugada.staging import candidate
 from madrugada.turn import turn_at
@@ -69,7 +68,7 @@ with DAG(
         ),
     },
 ) as dag:
-    take_turn, pass_turn = turn_at(TURN)
+    take_turn, pass_turn = turn_at(sales.TURN, clickstream.TURN)
 
     @task
     def remove_unreferenced(params: dict[str, Any]) -> dict[str, int]:

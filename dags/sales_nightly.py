@@ -48,7 +48,7 @@ from madrugada.delivery import CheckDeliveryOperator
 from madrugada.jobs import ReattachingGlueJobOperator
 from madrugada.publishing import PublishTablesOperator
 from madrugada.report import job_report
-from madrugada.sales import SALES, TURN
+from madrugada.sales import QUARANTINE, SALES, TURN
 from madrugada.settings import settings
 from madrugada.staging import candidate
 from madrugada.turn import turn_at
@@ -161,7 +161,7 @@ with DAG(
     audit_silver = AthenaAuditOperator(
         task_id="audit_silver",
         query="athena/audit/silver.sql",
-        params={"quarantine": "quarantine"},
+        params={"quarantine": QUARANTINE},
         workgroup=AWS.athena_workgroup,
     )
 

@@ -25,8 +25,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from madrugada import defaults
-
-SOURCES = ["orders", "stores"]
+from madrugada.sales import SOURCES
 
 with DAG(
     dag_id="sales_reprocess",

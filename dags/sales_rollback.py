@@ -73,13 +73,16 @@ with DAG(
     @task
     def plan_rollback(params: dict[str, Any]) -> dict[str, Any]:
         """Check every table of the layer, and say which version each will have."""
+        from madrugada.contracts import deployed_contracts
         from madrugada.rollback import plan_rollback
+        from madrugada.sales import tables
 
         return plan_rollback(
             GlueCatalogHook().conn,
             S3Hook().conn,
             AWS.database(params["layer"]),
             params["version"],
+            tables=tables(params["layer"], deployed_contracts()["datasets"]),
             asked_at=get_current_context()["dag_run"].run_after,
         )
 

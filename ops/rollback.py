@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from datetime import datetime
 from typing import Any
@@ -28,15 +29,18 @@ def versions(settings: Settings, layer: str) -> list[list[str]]:
     """
     # The DAG's own code, so that what is listed is what the DAG will find.
     sys.path.insert(0, str(ROOT / "plugins"))
+    from include.contracts.compile import contracts_json
     from madrugada.rollback import obstacles
+    from madrugada.sales import tables
     from madrugada.versions import history, job_figures, states
 
     glue, s3 = client(settings, "glue"), client(settings, "s3")
-    known = history(glue, f"madrugada_{layer}")
+    mine = tables(layer, json.loads(contracts_json())["datasets"])
+    known = history(glue, f"madrugada_{layer}", mine)
     now = {name: entries[0].version for name, entries in known.items()}
     rows = []
     for state in states(known):
-        mine = [p for p in state.tables.values() if p is not None and p.version == state.version]
+        new = [p for p in state.tables.values() if p is not None and p.version == state.version]
         figures = job_figures(s3, settings.bucket(layer), state.version)
         counts = [f["rows"] for name, f in figures.items() if name in state.tables and "rows" in f]
         there = {name: p.version for name, p in state.tables.items() if p is not None}
@@ -52,7 +56,7 @@ def versions(settings: Settings, layer: str) -> list[list[str]]:
                 state.version,
                 f"{state.at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}",
                 state.delivery_date,
-                str(len(mine)),
+                str(len(new)),
                 str(sum(counts)) if counts else "",
                 answer,
             ]

@@ -58,13 +58,13 @@ class Settings:
         running = json.loads(saved.read_text()) if saved.exists() else {}
         aws_port = _port("AWS_PORT", running.get("aws_port", AWS_PORT))
         same = aws_port == running.get("aws_port")
-        redshift_port = running.get("redshift_port", 0) if same else 0
+        redshift_port = _port("REDSHIFT_PORT", running.get("redshift_port") if same else None)
         return cls(
             state=state,
             airflow_port=_port("PORT", running.get("airflow_port", AIRFLOW_PORT)),
             aws_port=aws_port,
             prefix=os.environ.get("MADRUGADA_PREFIX") or "madrugada-local",
-            chosen_redshift_port=_port("REDSHIFT_PORT", redshift_port or _beside(aws_port)),
+            chosen_redshift_port=0 if redshift_port == _beside(aws_port) else redshift_port,
         )
 
     @property
@@ -176,8 +176,10 @@ def _beside(aws_port: int) -> int:
     return aws_port + (away if aws_port + away < 65536 else -away)
 
 
-def _port(variable: str, default: int) -> int:
+def _port(variable: str, default: int | None) -> int:
     value = os.environ.get(variable) or default
+    if value is None:
+        return 0
     try:
         port = int(value)
     except ValueError:

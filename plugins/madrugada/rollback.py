@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,12 +46,14 @@ def plan_rollback(
     database: str,
     version: str,
     *,
+    tables: Collection[str] | None = None,
     asked_at: datetime | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Check that every table of the layer can go back, and say what will be done.
 
     Args:
+        tables: the pipeline's, which go back together; other pipelines' stay. None is all.
         version: a Glue job run id that was published, or ``previous``: the state before the one
             that was published when it was asked for.
         asked_at: that moment; now when it is None.
@@ -64,7 +66,7 @@ def plan_rollback(
         RollbackRefused: the version is not known, or a table's files or definition of then are
             gone; all tables that stand in the way are named.
     """
-    known = history(glue, database)
+    known = history(glue, database, tables)
     if not known:
         raise RollbackRefused(f"{database} has no published table; there is nothing to go back to.")
     found = states(known)
@@ -82,11 +84,11 @@ def plan_rollback(
             f"{database} cannot go back to {state.version}; nothing was changed. "
             + " ".join(problems)
         )
-    tables = []
+    planned = []
     for name, publication in sorted(state.tables.items()):
         assert publication is not None
         now = known[name][0]
-        tables.append(
+        planned.append(
             {
                 "table": name,
                 "from": now.version,
@@ -98,7 +100,7 @@ def plan_rollback(
         tell(f"{database}.{name}: {publication.version}, {stays}")
     for name in state.absent:
         tell(f"{database}.{name}: was first published later, and stays as it is")
-    return {"version": state.version, "tables": tables}
+    return {"version": state.version, "tables": planned}
 
 
 def obstacles(s3: Any, state: State) -> list[str]:

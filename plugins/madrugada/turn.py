@@ -38,31 +38,37 @@ def turn_key(name: str) -> str:
 class TakeTurnSensor(AwsBaseSensor[S3Hook]):
     """Wait until no other run has the turn, and take it; a run that has it goes on at once.
 
-    :param turn: what the runs take turns at; DAGs that write the same tables name the same turn.
-    :param bucket: where the turn's object is.
+    Of several turns each is taken as soon as it is free, in the order given.
+
+    :param turns: what the runs take turns at; DAGs that write the same tables name the same turn.
+    :param bucket: where the turns' objects are.
     """
 
     aws_hook_class = S3Hook
-    template_fields: Sequence[str] = aws_template_fields("turn", "bucket")
+    template_fields: Sequence[str] = aws_template_fields("turns", "bucket")
 
-    def __init__(self, *, turn: str, bucket: str, **kwargs: Any) -> None:
+    def __init__(self, *, turns: Sequence[str], bucket: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.turn = turn
+        self.turns = turns
         self.bucket = bucket
 
     def poke(self, context: Context) -> bool:
+        return all(self._take(turn, context) for turn in self.turns)
+
+    def _take(self, turn: str, context: Context) -> bool:
         me = holder(context)
-        found = read_turn(self.hook.conn, self.bucket, self.turn)
+        found = read_turn(self.hook.conn, self.bucket, turn)
         if found is None:
-            return self._put(me, IfNoneMatch="*")
+            return self._put(turn, me, IfNoneMatch="*")
         other, etag = found
         if other == me:
             return True
         if self._goes_on(context, other):
-            self.log.info("%s %s has the turn; waiting", other["dag_id"], other["run_id"])
+            said = "%s %s has the turn at %s; waiting"
+            self.log.info(said, other["dag_id"], other["run_id"], turn)
             return False
         self.log.info("%s %s has ended and left its turn; taking it", *other.values())
-        return self._put(me, IfMatch=etag)
+        return self._put(turn, me, IfMatch=etag)
 
     def _goes_on(self, context: Context, other: dict[str, str]) -> bool:
         ti: Any = context["ti"]
@@ -71,11 +77,11 @@ class TakeTurnSensor(AwsBaseSensor[S3Hook]):
         )
         return bool(count)
 
-    def _put(self, me: dict[str, str], **condition: str) -> bool:
+    def _put(self, turn: str, me: dict[str, str], **condition: str) -> bool:
         try:
             self.hook.conn.put_object(
                 Bucket=self.bucket,
-                Key=turn_key(self.turn),
+                Key=turn_key(turn),
                 Body=json.dumps(me).encode(),
                 ContentType="application/json",
                 **condition,
@@ -89,43 +95,48 @@ class TakeTurnSensor(AwsBaseSensor[S3Hook]):
 
 
 class PassTurnOperator(AwsBaseOperator[S3Hook]):
-    """Pass the turn on; nothing happens when this run does not have it (any more)."""
+    """Pass the turns on; nothing happens to one that this run does not have (any more)."""
 
     aws_hook_class = S3Hook
-    template_fields: Sequence[str] = aws_template_fields("turn", "bucket")
+    template_fields: Sequence[str] = aws_template_fields("turns", "bucket")
 
-    def __init__(self, *, turn: str, bucket: str, **kwargs: Any) -> None:
+    def __init__(self, *, turns: Sequence[str], bucket: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.turn = turn
+        self.turns = turns
         self.bucket = bucket
 
     def execute(self, context: Context) -> None:
-        found = read_turn(self.hook.conn, self.bucket, self.turn)
+        for turn in self.turns:
+            self._pass(turn, context)
+
+    def _pass(self, turn: str, context: Context) -> None:
+        found = read_turn(self.hook.conn, self.bucket, turn)
         if found is None or found[0] != holder(context):
-            self.log.info("the turn is not this run's; nothing to pass on")
+            self.log.info("the turn at %s is not this run's; nothing to pass on", turn)
             return
         try:
-            self.hook.conn.delete_object(
-                Bucket=self.bucket, Key=turn_key(self.turn), IfMatch=found[1]
-            )
+            self.hook.conn.delete_object(Bucket=self.bucket, Key=turn_key(turn), IfMatch=found[1])
         except ClientError as error:
             if error.response["Error"]["Code"] not in {*LOST_THE_RACE, "NoSuchKey", "404"}:
                 raise
 
 
-def turn_at(name: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
-    """`take_turn` and `pass_turn` of a DAG; it wires the second as the first's teardown."""
+def turn_at(*names: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
+    """`take_turn` and `pass_turn` of a DAG; it wires the second as the first's teardown.
+
+    Several turns are one task's, so that a run which has one of them never waits for a slot.
+    """
     aws = settings()
     bucket = aws.bucket("silver")
     take = TakeTurnSensor(
         task_id="take_turn",
-        turn=name,
+        turns=names,
         bucket=bucket,
         poke_interval=aws.turn_poke_seconds,
         execution_timeout=timedelta(hours=2),
         pool=defaults.TURN_POOL,
     )
-    return take, PassTurnOperator(task_id="pass_turn", turn=name, bucket=bucket)
+    return take, PassTurnOperator(task_id="pass_turn", turns=names, bucket=bucket)
 
 
 def holder(context: Context) -> dict[str, str]:

@@ -8,7 +8,7 @@ knows which versions were published, in which order, and where their files are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -64,12 +64,18 @@ class State:
         return {name: p.rows_of for name, p in self.tables.items() if p is not None}
 
 
-def history(glue: Any, database: str) -> History:
-    """The history of every table of a database that our pipelines published."""
+def history(glue: Any, database: str, tables: Collection[str] | None = None) -> History:
+    """The history of every table of a database that our pipelines published.
+
+    Args:
+        tables: those of one pipeline; None is all.
+    """
     found: History = {}
     for page in glue.get_paginator("get_tables").paginate(DatabaseName=database):
         for table in page["TableList"]:
             if VERSION not in table.get("Parameters", {}):
+                continue
+            if tables is not None and table["Name"] not in tables:
                 continue
             pages = glue.get_paginator("get_table_versions").paginate(
                 DatabaseName=database, TableName=table["Name"]

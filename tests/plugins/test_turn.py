@@ -21,15 +21,17 @@ def bucket(aws: Any, names: Settings) -> str:
 class Run:
     """A run of a DAG, as its tasks see it; `alive` are the runs that Airflow still knows."""
 
-    def __init__(self, run_id: str, bucket: str, alive: set[str]) -> None:
+    def __init__(
+        self, run_id: str, bucket: str, alive: set[str], turns: tuple[str, ...] = ("sales",)
+    ) -> None:
         self.context: Any = {
             "dag_run": SimpleNamespace(dag_id="nightly", run_id=run_id),
             "ti": SimpleNamespace(
                 get_dr_count=lambda dag_id, run_ids, states: len(alive & set(run_ids))
             ),
         }
-        self.sensor = TakeTurnSensor(task_id="take", turn="sales", bucket=bucket)
-        self.operator = PassTurnOperator(task_id="pass", turn="sales", bucket=bucket)
+        self.sensor = TakeTurnSensor(task_id="take", turns=turns, bucket=bucket)
+        self.operator = PassTurnOperator(task_id="pass", turns=turns, bucket=bucket)
 
     def take(self) -> bool:
         return self.sensor.poke(self.context)
@@ -96,3 +98,19 @@ def test_of_two_that_take_over_at_once_one_gets_it(
     with monkeypatch.context() as late:
         late.setattr("madrugada.turn.read_turn", lambda *_: seen)
         assert not three.take()
+
+
+def test_several_turns_are_had_when_each_of_them_is(bucket: str) -> None:
+    alive = {"night", "maintenance", "another"}
+    night = Run("night", bucket, alive, ("clickstream",))
+    both = Run("maintenance", bucket, alive, ("sales", "clickstream"))
+    another = Run("another", bucket, alive, ("sales",))
+    assert night.take()
+    assert not both.take()
+    assert not another.take(), "the first of the two turns is taken already"
+    night.passes()
+    assert both.take()
+    assert not night.take()
+    both.passes()
+    assert night.take()
+    assert another.take()

@@ -118,6 +118,17 @@ def test_a_definition_that_is_gone_is_not_guessed(lake: Lake) -> None:
         roll_back(lake, orders)
 
 
+def test_another_pipeline_s_tables_neither_count_nor_move(lake: Lake) -> None:
+    first = lake.night("gold", "sales")
+    lake.night("gold", "films")
+    lake.night("gold", "sales")
+    films = lake.night("gold", "films")
+    roll_back(lake, "previous", tables={"sales", "never_published"})
+    assert lake.published("gold") == {"sales": first, "films": films}
+    with pytest.raises(RollbackRefused, match="never published"):
+        roll_back(lake, films, tables={"sales"})
+
+
 def test_a_version_that_was_never_published_is_refused_and_the_known_are_named(lake: Lake) -> None:
     version = lake.night("gold", "sales")
     with pytest.raises(RollbackRefused, match=f"never published.*go back to: {version}"):
