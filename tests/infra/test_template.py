@@ -88,6 +88,18 @@ def test_the_table_of_events_has_the_fields_of_their_contract(template: dict[str
     assert storage["Location"]["!Sub"] == f"s3://${{BronzeBucket}}/{contract.source}/events/"
 
 
+def test_spectrum_may_read_the_layers_that_have_external_schemas(
+    template: dict[str, Any],
+) -> None:
+    (policy,) = template["Resources"]["RedshiftRole"]["Properties"]["Policies"]
+    granted = json.dumps(policy["PolicyDocument"]["Statement"])
+    for layer in ("silver", "gold"):
+        for place in (f"${{Prefix}}-{layer}/*", f"${{Prefix}}-{layer}\"",
+                      f"database/madrugada_{layer}", f"table/madrugada_{layer}/*"):  # fmt: skip
+            assert place in granted, place
+    assert "-bronze" not in granted
+
+
 def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
     def named(kind: str, member: str) -> set[str]:
         return {item[member] for item in of_type(template, kind).values()}
