@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from include.sample_data.events import Options, lines
 from ops.airflow_api import Airflow
@@ -72,7 +72,8 @@ def first_night(settings: Settings, rows: int) -> bool:
         lines(
             Options(
                 count=rows,
-                first_day=today,
+                # Visits of the day before, so that none is ahead of the clock.
+                first_day=today - timedelta(days=1),
                 seed=time.time_ns(),
                 duplicates=0.02,
                 broken=0.005,

@@ -58,12 +58,16 @@ class Stack:
     def airflow(self) -> Airflow:
         return Airflow(self.settings)
 
-    def night(self, day: str) -> tuple[str, bool]:
+    def night(self, day: str, dag: str = DAG) -> tuple[str, bool]:
         """Run one night through the scheduler: its run id, and whether it succeeded."""
-        run_id = trigger(self.airflow, DAG, date.fromisoformat(day))
-        return run_id, watch(self.airflow, DAG, run_id, timeout=300)
+        run_id = trigger(self.airflow, dag, date.fromisoformat(day))
+        return run_id, self.watch(run_id, dag)
 
-    def clear(self, run_id: str, *task_ids: str) -> None:
+    def watch(self, run_id: str, dag: str = DAG) -> bool:
+        """Wait for a run's end; whether it succeeded."""
+        return watch(self.airflow, dag, run_id, timeout=300)
+
+    def clear(self, run_id: str, *task_ids: str, dag: str = DAG) -> None:
         """Clear a run, or some of its tasks with everything after them, as the UI does."""
         body: dict[str, Any] = {
             "dry_run": False,
@@ -73,7 +77,7 @@ class Stack:
         }
         if task_ids:
             body |= {"task_ids": list(task_ids), "include_downstream": True}
-        self.airflow.post(f"/dags/{DAG}/clearTaskInstances", body)
+        self.airflow.post(f"/dags/{dag}/clearTaskInstances", body)
 
     def task_states(self, run_id: str) -> dict[str, str]:
         found = self.airflow.get(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances", limit=200)
