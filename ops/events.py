@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -89,11 +89,11 @@ def lines_of(path: Path) -> Iterator[tuple[Iterator[str], int]]:
 
 
 def made(count: int, source: str, seed: int | None) -> Iterator[str]:
-    """Events of today: the project's own, or those of the package fake-web-events."""
+    """Events of the last day: the project's own, or those of the package fake-web-events."""
     if source == "sample":
         chosen = time.time_ns() if seed is None else seed
-        today = datetime.now(UTC).date()
-        return events.lines(events.Options(count=count, first_day=today, seed=chosen))
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        return events.lines(events.Options(count=count, first_day=yesterday, seed=chosen))
     try:
         from fake_web_events import Simulation
     except ImportError:
