@@ -42,11 +42,14 @@ def write(folder: Path) -> Path:
 
 def main() -> int:
     try:
-        page = write(Settings.load().state / "dbt-docs")
+        page = write((settings := Settings.load()).dbt_docs)
     except OpsError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"The documentation of the models: {page.as_uri()}")
+    print(
+        f"The documentation of the models: {page.as_uri()}, and while the stack is up"
+        f" {settings.airflow_url}/cosmos/clickstream/dbt_docs"
+    )
     return 0
 
 

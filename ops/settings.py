@@ -83,6 +83,10 @@ class Settings:
     def logs(self) -> Path:
         return self.state / "logs"
 
+    @property
+    def dbt_docs(self) -> Path:
+        return self.state / "dbt-docs"
+
     def bucket(self, layer: str) -> str:
         return f"{self.prefix}-{layer}"
 
@@ -156,6 +160,10 @@ class Settings:
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
             "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),
+            # What `make dbt-docs` writes, as a page of Airflow's.
+            "AIRFLOW__COSMOS__DBT_DOCS_PROJECTS": json.dumps(
+                {"clickstream": {"dir": str(self.dbt_docs), "index": "static_index.html"}}
+            ),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws"}),
             "AIRFLOW_CONN_REDSHIFT_COPY_ROLE": json.dumps(
                 {

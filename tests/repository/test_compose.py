@@ -45,6 +45,7 @@ ELSEWHERE = {
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "the service's health check asks it",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": "a folder of the container",
     "AIRFLOW__COSMOS__CACHE_DIR": "a folder of the container",
+    "AIRFLOW__COSMOS__DBT_DOCS_PROJECTS": "a folder of the container",
     "NO_PROXY": "the services' names too",
     "no_proxy": "the services' names too",
 }
