@@ -385,8 +385,8 @@ class MultipartOperations(CopyOperations):
         limit = parse_number(call, "max-uploads", 1000, 1000)
         marker, id_marker = query.get("key-marker", ""), query.get("upload-id-marker", "")
         rows = self.objects.query(
-            "SELECT key, id, started_ns, info FROM upload WHERE bucket = ? ORDER BY key,"
-            " started_ns, id",
+            "SELECT key, id, started_ns, info, algorithm, type FROM upload WHERE bucket = ?"
+            " ORDER BY key, started_ns, id",
             call.bucket,
         )
         if id_marker:
@@ -398,7 +398,7 @@ class MultipartOperations(CopyOperations):
         shown: list[str] = []
         prefixes: list[str] = []
         last, truncated = ("", ""), False
-        for key, upload, started, info in rows:
+        for key, upload, started, info, algorithm, kind in rows:
             if not key.startswith(prefix):
                 continue
             at_delimiter = key.find(delimiter, len(prefix)) if delimiter else -1
@@ -414,11 +414,15 @@ class MultipartOperations(CopyOperations):
                 continue
             last = (key, upload)
             storage = json.loads(info).get("storage_class", "STANDARD")
+            checksum = ""
+            if algorithm:
+                checksum = element("ChecksumAlgorithm", algorithm.upper())
+                checksum += element("ChecksumType", kind)
             shown.append(
                 f"<Upload><Key>{quoted(encode(key))}</Key>{element('UploadId', upload)}"
                 f"<Initiator><ID>{OWNER_ID}</ID></Initiator>{OWNER}"
                 f"{element('StorageClass', storage)}{element('Initiated', iso_time(started))}"
-                "</Upload>"
+                f"{checksum}</Upload>"
             )
         content = (
             element("Bucket", call.bucket)

@@ -249,6 +249,9 @@ def test_uploads_in_progress_are_listed(s3: Any, client: Callable[[str], Any]) -
     assert [each["Key"] for each in grouped["Uploads"]] == ["a", "a", "ç d"]
     prefixed = s3.list_multipart_uploads(Bucket="in-progress", Prefix="b/")
     assert [each["Key"] for each in prefixed["Uploads"]] == ["b/1", "b/2"]
+    s3.create_multipart_upload(Bucket="in-progress", Key="sum", ChecksumAlgorithm="SHA256")
+    (found,) = s3.list_multipart_uploads(Bucket="in-progress", Prefix="sum")["Uploads"]
+    assert (found["ChecksumAlgorithm"], found["ChecksumType"]) == ("SHA256", "COMPOSITE")
     s3.delete_bucket(Bucket="in-progress")
     s3.create_bucket(Bucket="in-progress")
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="in-progress")
