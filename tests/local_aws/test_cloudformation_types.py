@@ -237,6 +237,11 @@ def _secret(client: Client) -> Any:
     return sorted(document), document.get("user"), len(document.get("salt", ""))
 
 
+def _unfilled(client: Client) -> Any:
+    found = client("secretsmanager").describe_secret(SecretId="t-unfilled")
+    return found["Description"], found.get("VersionIdsToStages", {})
+
+
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "t-policed"}}
 FUNCTION = {
     "FunctionName": "t-function",
@@ -491,6 +496,15 @@ CASES = [
         gone="ResourceNotFoundException",
     ),
     Case(
+        "AWS::SecretsManager::Secret",
+        {"Name": "t-unfilled", "Description": "one"},
+        {"Name": "t-unfilled", "Description": "two"},
+        _unfilled,
+        ("one", {}),
+        ("two", {}),
+        gone="ResourceNotFoundException",
+    ),
+    Case(
         "AWS::Logs::LogGroup",
         {"LogGroupName": "/t/group", "RetentionInDays": "7"},
         {"LogGroupName": "/t/group"},
@@ -634,7 +648,7 @@ CASES = [
 
 
 def test_every_type_has_a_case() -> None:
-    assert sorted(case.type for case in CASES) == sorted(RESOURCE_TYPES)
+    assert {case.type for case in CASES} == set(RESOURCE_TYPES)
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,14 @@ class Secret(ResourceType):
 
     def create(self, context: Context, properties: Properties) -> tuple[str, Attributes]:
         client = context.client("secretsmanager")
-        given = {key: properties[key] for key in ("Description", "KmsKeyId") if key in properties}
+        given: dict[str, Any] = {
+            key: properties[key] for key in ("Description", "KmsKeyId") if key in properties
+        }
+        if (value := self._value(client, properties)) is not None:
+            given["SecretString"] = value
         tags = [{"Key": k, "Value": v} for k, v in tag_map(properties.get("Tags")).items()]
         arn = client.create_secret(
             Name=properties.get("Name") or context.name(512),
-            SecretString=self._value(client, properties),
             Tags=tags,
             **given,
         )["ARN"]
@@ -49,8 +52,9 @@ class Secret(ResourceType):
             for key in ("Description", "KmsKeyId")
             if old.get(key) != new.get(key)
         }
-        if any(old.get(key) != new.get(key) for key in ("SecretString", "GenerateSecretString")):
-            changed["SecretString"] = self._value(client, new)
+        other = any(old.get(k) != new.get(k) for k in ("SecretString", "GenerateSecretString"))
+        if other and (value := self._value(client, new)) is not None:
+            changed["SecretString"] = value
         if changed:
             client.update_secret(SecretId=physical_id, **changed)
         before, after = tag_map(old.get("Tags")), tag_map(new.get("Tags"))
@@ -69,12 +73,15 @@ class Secret(ResourceType):
         )
 
     @staticmethod
-    def _value(client: Any, properties: Properties) -> str:
-        """The given text, or a password, alone or as a member of a JSON document."""
+    def _value(client: Any, properties: Properties) -> str | None:
+        """The given text, or a password, alone or as a member of a JSON document.
+
+        None where the template has neither: somebody puts the value there.
+        """
         if "SecretString" in properties and "GenerateSecretString" in properties:
             raise PropertyError("a secret has either SecretString or GenerateSecretString")
         if "GenerateSecretString" not in properties:
-            return str(properties.get("SecretString", ""))
+            return str(properties["SecretString"]) if "SecretString" in properties else None
         given = dict(properties["GenerateSecretString"])
         template, key = given.pop("SecretStringTemplate", None), given.pop("GenerateStringKey", "")
         request = request_of(client, "get_random_password", given)
