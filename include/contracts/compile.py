@@ -7,17 +7,23 @@ of them into one JSON document, which is deployed as `s3://<artifacts>/contracts
     {"format": 1,
      "sources":  {"<source>": ["<dataset>", ...]},
      "streams":  {"<source>": ["<dataset>", ...]},
+     "fetched":  {"<source>": ["<dataset>", ...]},
      "datasets": {"<dataset>": {name, source, file_name, file_format, delimiter, encoding, key,
-                                columns, rules, duplicates, max_quarantined_percent, min_rows,
-                                description, owner, frequency, latency, partition, glue_columns}},
+                                null_text, bronze_key, columns, rules, duplicates,
+                                max_quarantined_percent, min_rows, description, owner, frequency,
+                                latency, partition, glue_columns}},
      "gold":     {"<table>": {name, built_from, key, columns, glue_columns, description,
                                 owner, partition}}}
 
 `sources` deliver files (`file_format` is `csv`); `streams` arrive all day long as compressed
-objects of JSON lines (`jsonl`), straight in bronze. `duplicates` is `quarantined`, or `counted`
-where they are a matter of course, because delivery is at least once.
+objects of JSON lines (`jsonl`), straight in bronze; `fetched` are brought by a function of their
+own, as one file of JSON lines a day. `bronze_key` is where that file or those objects are in
+bronze, with `{delivery_date}` or `{year}`, `{month}` and `{day}` in it. `duplicates` is
+`quarantined`, or `counted` where they are a matter of course: because delivery is at least once, or
+because a file has several rows for what silver has one of.
 
-`partition` is `{"column": "<date column>", "by": "month"}`, or null where files are in no folders.
+`partition` is `{"column": "<date column>", "by": "month" or "day"}`, or null where files are in no
+folders.
 
 `python -m include.contracts.compile` prints that document; `--out FILE` writes it.
 """
@@ -27,6 +33,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -45,6 +52,7 @@ LOGICAL_TYPES = {
     "bigint": "integer",
     "varchar": "string",
     "decimal": "number",
+    "double": "number",
     "date": "date",
     "boolean": "boolean",
     "timestamp": "timestamp",
@@ -59,7 +67,11 @@ COLUMN_PROPERTIES = (
     "privacy",
     "typeSeverity",
     "valueOf",
+    "inSilver",
 )
+PARTITIONS = ("month", "day")
+# What tells a file's day in its place in bronze; one of the two.
+_DAY_IN_KEY = ({"delivery_date"}, {"year", "month", "day"})
 # What every silver table has after its contract's own columns.
 SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"), ("rescued_data", "string"))
 
@@ -91,6 +103,8 @@ class Column:
     """What is done to the value before it is written: a key of `PRIVACY`; None for nothing."""
     value_of: str | None = None
     """`delivery_date` for a column that no file has: the day on which the row was delivered."""
+    in_silver: bool = True
+    """Whether silver has it; a column that is known and wanted by nobody stays in bronze."""
 
     @property
     def glue_type(self) -> str:
@@ -100,7 +114,7 @@ class Column:
     @property
     def redshift_type(self) -> str:
         """The type in Redshift DDL."""
-        return self.physical_type
+        return "double precision" if self.physical_type == "double" else self.physical_type
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Partition:
-    """The date column whose months a version's files are kept apart by."""
+    """The date column by whose months or days a version's files are kept apart."""
 
     column: str
     by: str
@@ -133,13 +147,17 @@ class Contract:
     owner: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    data_product: str = ""
+    """The pipeline that it is of."""
     rules: tuple[Rule, ...] = ()
     source: str | None = None
     built_from: tuple[str, ...] = ()
     file_name: str | None = None
     file_format: str = "csv"
     duplicates: str = "quarantined"
+    bronze_key: str | None = None
     delimiter: str | None = None
+    null_text: str | None = None
     encoding: str | None = None
     max_quarantined_percent: float | None = None
     min_rows: int = 0
@@ -147,9 +165,14 @@ class Contract:
     latency: str | None = None
     partition: Partition | None = None
 
+    @property
+    def arrives_all_day(self) -> bool:
+        """Whether its objects come all day long, under names that nobody knows before."""
+        return "{hour}" in str(self.bronze_key)
+
     def glue_columns(self) -> list[dict[str, str]]:
         """Columns in order as Glue's TableInput wants them, silver's own columns included."""
-        columns = [{"Name": c.name, "Type": c.glue_type} for c in self.columns]
+        columns = [{"Name": c.name, "Type": c.glue_type} for c in self.columns if c.in_silver]
         if self.layer == "silver":
             columns += [{"Name": name, "Type": kind} for name, kind in SILVER_EXTRA]
         return columns
@@ -171,6 +194,19 @@ class Contract:
         lines.append(f"    primary key ({', '.join(self.key)})")
         body = ",\n".join(lines)
         return f"create table if not exists {schema}.{self.name} (\n{body}\n)"
+
+    def athena_ddl(self) -> str:
+        """`create external table if not exists`, empty until a night publishes into it.
+
+        Its location is a folder of the layer's bucket, a template's parameter, where no job writes.
+        """
+        columns = self.glue_columns()
+        body = ",\n".join(f"    {column['Name']} {column['Type']}" for column in columns)
+        return (
+            f"create external table if not exists madrugada_{self.layer}.{self.name} (\n{body}\n)\n"
+            "stored as parquet\n"
+            f"location 's3://{{{{ params.{self.layer}_bucket }}}}/{self.name}/empty/'"
+        )
 
 
 class _Reader:
@@ -243,7 +279,15 @@ def _contract(path: Path) -> Contract:
     custom = reader.custom(
         root,
         "",
-        ("layer", "source", "encoding", "maxQuarantinedPercent", "builtFrom", "duplicates"),
+        (
+            "layer",
+            "source",
+            "encoding",
+            "maxQuarantinedPercent",
+            "builtFrom",
+            "duplicates",
+            "nullText",
+        ),
     )
     layer = custom.get("layer")
     if layer not in ("silver", "gold"):
@@ -296,6 +340,7 @@ def _contract(path: Path) -> Contract:
             reader.get(root, "description", dict, ""), "purpose", str, "description"
         ),
         "owner": reader.get(reader.get(root, "team", dict, ""), "name", str, "team"),
+        "data_product": reader.get(root, "dataProduct", str, ""),
         "columns": tuple(columns),
         "key": tuple(key[position] for position in sorted(key)),
         "rules": tuple(rules),
@@ -322,7 +367,12 @@ def _delivery(
             "customProperties.maxQuarantinedPercent", f"expected 0 to 100, found {percent!r}"
         )
     file_name = reader.get(table, "physicalName", str, "schema")
-    file_format, delimiter = _format(reader, root, source, str(table["name"]), file_name)
+    file_format, delimiter, bronze_key = _format(
+        reader, root, source, str(table["name"]), file_name
+    )
+    null_text = custom.get("nullText")
+    if null_text is not None and (file_format != "csv" or not isinstance(null_text, str)):
+        raise reader.fail("customProperties.nullText", "expected a text, of a file of csv")
     duplicates = custom.get("duplicates", "quarantined")
     if duplicates not in ("quarantined", "counted"):
         raise reader.fail(
@@ -337,6 +387,8 @@ def _delivery(
         "encoding": encoding,
         "max_quarantined_percent": float(percent),
         "delimiter": delimiter,
+        "null_text": null_text,
+        "bronze_key": bronze_key,
         "duplicates": duplicates,
         "file_name": file_name,
         "file_format": file_format,
@@ -347,32 +399,63 @@ def _delivery(
 
 def _format(
     reader: _Reader, root: dict[str, Any], source: str, dataset: str, file_name: str
-) -> tuple[str, str | None]:
-    """`csv` and its separator for files in landing; `jsonl` for objects that arrive in bronze."""
+) -> tuple[str, str | None, str]:
+    """`csv` with its separator, or `jsonl`; and the key in bronze.
+
+    Files of csv come to landing. JSON lines are put straight in bronze: as objects that arrive by
+    the hour when the name is a pattern, as one file otherwise.
+    """
     servers = {s.get("server"): s for s in reader.get(root, "servers", list, "")}
-    if (bronze := servers.get("bronze")) is not None:
-        if bronze.get("format") != "json" or bronze.get("delimiter") != "new_line":
-            raise reader.fail("servers.bronze", "expected format json with delimiter new_line")
-        where, file_format, delimiter = "bronze", "jsonl", None
-        expected = (
-            f"s3://{{prefix}}-bronze/{source}/{dataset}/ingest_date={{delivery_date}}"
-            f"/hour={{hour}}/{file_name}"
-        )
-    else:
-        landing = servers.get("landing")
-        if landing is None or landing.get("format") != "csv":
+    landing, bronze = servers.get("landing"), servers.get("bronze")
+    by_hour = f"{source}/{dataset}/ingest_date={{delivery_date}}/hour={{hour}}/{file_name}"
+    by_day = f"{source}/{dataset}/ingest_date={{delivery_date}}/{file_name}"
+    delimiter = None
+    if landing is not None:
+        if landing.get("format") != "csv":
             raise reader.fail("servers", "expected a server named landing with format csv")
-        where, file_format = "landing", "csv"
         delimiter = reader.get(landing, "delimiter", str, "servers.landing")
         if len(delimiter) != 1 or delimiter in '"\r\n':
             raise reader.fail(
                 "servers.landing.delimiter", f"expected one character, found {delimiter!r}"
             )
-        expected = f"s3://{{prefix}}-landing/{source}/{{delivery_date}}/{file_name}"
-    location = reader.get(servers[where], "location", str, f"servers.{where}")
+        _at(
+            reader,
+            landing,
+            "landing",
+            f"s3://{{prefix}}-landing/{source}/{{delivery_date}}/{file_name}",
+        )
+        file_format = "csv"
+        if bronze is None:
+            return file_format, delimiter, by_day
+    elif bronze is None:
+        raise reader.fail("servers", "expected a server named landing with format csv")
+    else:
+        if bronze.get("format") != "json" or bronze.get("delimiter") != "new_line":
+            raise reader.fail("servers.bronze", "expected format json with delimiter new_line")
+        file_format = "jsonl"
+        if "*" in file_name:
+            _at(reader, bronze, "bronze", f"s3://{{prefix}}-bronze/{by_hour}")
+            return file_format, delimiter, by_hour
+    location = reader.get(bronze, "location", str, "servers.bronze")
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    fields = {name for _, name, _, _ in string.Formatter().parse(key) if name is not None}
+    if (
+        bucket != "{prefix}-bronze"
+        or not key.endswith(f"/{file_name}")
+        or fields not in _DAY_IN_KEY
+    ):
+        raise reader.fail(
+            "servers.bronze.location",
+            f"expected s3://{{prefix}}-bronze/<folders with {{delivery_date}}, or with {{year}}, "
+            f"{{month}} and {{day}}>/{file_name}, found {location}",
+        )
+    return file_format, delimiter, key
+
+
+def _at(reader: _Reader, server: dict[str, Any], name: str, expected: str) -> None:
+    location = reader.get(server, "location", str, f"servers.{name}")
     if location != expected:
-        raise reader.fail(f"servers.{where}.location", f"expected {expected}, found {location}")
-    return file_format, delimiter
+        raise reader.fail(f"servers.{name}.location", f"expected {expected}, found {location}")
 
 
 def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, int | None, str]:
@@ -394,8 +477,8 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
     ):
         raise reader.fail(
             f"{where}.physicalType",
-            "expected int, bigint, date, timestamp, boolean, varchar(n) or decimal(p,s) without "
-            f"blanks, found {physical!r}",
+            "expected int, bigint, double, date, timestamp, boolean, varchar(n) or decimal(p,s) "
+            f"without blanks, found {physical!r}",
         )
     if decimal and not 0 <= int(decimal[2]) <= int(decimal[1]) <= 38:
         raise reader.fail(f"{where}.physicalType", f"expected s <= p <= 38, found {physical!r}")
@@ -423,6 +506,11 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
         )
     of_file = layer == "silver" and value_of is None
     header = reader.get(node, "physicalName", str, where) if of_file else None
+    in_silver = custom.get("inSilver", True)
+    if not isinstance(in_silver, bool) or (not in_silver and (required or node.get("quality"))):
+        raise reader.fail(
+            f"{where}.inSilver", "expected true or false, and no rules where it is false"
+        )
     value_format = None
     formats = {"date": DATE_FORMATS, "timestamp": TIMESTAMP_FORMATS}
     if of_file and base in formats:
@@ -454,6 +542,7 @@ def _column(reader: _Reader, node: dict[str, Any], layer: str) -> tuple[Column, 
         description=str(node.get("description", "")),
         privacy=privacy,
         value_of=value_of,
+        in_silver=in_silver,
     )
     return column, position, type_severity
 
@@ -467,10 +556,11 @@ def _partition(reader: _Reader, node: dict[str, Any], column: Column) -> list[Pa
         return []
     if node.get("partitioned") is not True or node.get("partitionKeyPosition") != 1:
         raise reader.fail(where, "expected partitioned: true and partitionKeyPosition: 1")
-    if by != "month" or column.physical_type != "date" or not column.required:
+    if by not in PARTITIONS or column.physical_type != "date" or not column.required:
         raise reader.fail(
             f"{where}.partitionBy",
-            f"expected month, on a date that is required, found {by!r} on {column.physical_type}",
+            f"expected {' or '.join(PARTITIONS)}, on a date that is required, found {by!r} on "
+            f"{column.physical_type}",
         )
     return [Partition(column.name, by)]
 
@@ -480,7 +570,7 @@ def _limit(reader: _Reader, where: str, column: Column, value: Any) -> str:
     base = column.physical_type.split("(")[0]
     if base in ("date", "timestamp") and isinstance(value, str) and _ISO_DATE.fullmatch(value):
         return value
-    if base in ("int", "bigint", "decimal") and not isinstance(value, bool):
+    if base in ("int", "bigint", "decimal", "double") and not isinstance(value, bool):
         try:
             return str(Decimal(str(value)))
         except InvalidOperation:
@@ -494,6 +584,8 @@ def _column_rules(
     where = f"properties.{column.name}"
     name = column.name
     rules: list[Rule] = []
+    if not column.in_silver:
+        return rules
 
     def add(kind: str, severity: str, rule_id: str | None = None, **parameters: Any) -> None:
         rules.append(Rule(rule_id or f"{name}_{kind}", kind, severity, name, parameters))
@@ -641,8 +733,8 @@ def load_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Contract]
             continue
         if file_formats.setdefault(contract.source, contract.file_format) != contract.file_format:
             raise ContractError(
-                f"{path}: customProperties.source: {contract.source} delivers files as well as a "
-                "stream; expected sources of their own"
+                f"{path}: customProperties.source: {contract.source} delivers files of csv as well "
+                "as of JSON lines; expected sources of their own"
             )
         other = files.setdefault((contract.source, contract.file_name), contract.name)
         if other != contract.name:
@@ -695,13 +787,18 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
     contracts = load_contracts(folder)
     sources: dict[str, list[str]] = {}
     streams: dict[str, list[str]] = {}
+    fetched: dict[str, list[str]] = {}
     datasets: dict[str, Any] = {}
     gold: dict[str, Any] = {}
     for contract in in_reference_order(contracts.values()):
-        among = streams if contract.file_format == "jsonl" else sources
+        among = sources
+        if contract.file_format == "jsonl":
+            among = streams if contract.arrives_all_day else fetched
         among.setdefault(str(contract.source), []).append(contract.name)
         datasets[contract.name] = {
             **_plain(contract, "source", "file_name", "file_format", "delimiter", "encoding"),
+            "null_text": contract.null_text,
+            "bronze_key": contract.bronze_key,
             "duplicates": contract.duplicates,
             "frequency": contract.frequency,
             "latency": contract.latency,
@@ -719,6 +816,7 @@ def compile_contracts(folder: Path | str = CONTRACTS_FOLDER) -> dict[str, Any]:
         "format": FORMAT,
         "sources": dict(sorted(sources.items())),
         "streams": dict(sorted(streams.items())),
+        "fetched": dict(sorted(fetched.items())),
         "datasets": datasets,
         "gold": gold,
     }

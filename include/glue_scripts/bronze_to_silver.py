@@ -364,7 +364,7 @@ class SilverRun:
             table,
             self.location(dataset.name),
             output_files(size),
-            months_of=dataset.partition_column,
+            **dataset.folders,
         )
         restored = self._restore(dataset, before.result()[dataset.name])
         return round(time.time() - started, 3), restored
@@ -412,7 +412,7 @@ class SilverRun:
                 with_reference_warnings(table, dataset, self._targets(dataset)),
                 self.location(dataset.name),
                 output_files(size),
-                months_of=dataset.partition_column,
+                **dataset.folders,
                 append=True,
             )
         for frame in cached:

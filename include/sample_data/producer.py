@@ -41,7 +41,7 @@ class Plan:
         files: (source, file) in sending order.
         unknown: files that no contract knows.
         lacks: a sentence for each file that is missing or empty, with the header expected.
-        absent: sources of which the folder has no file.
+        absent: sources of the same pipeline of which the folder has no file.
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -77,9 +77,11 @@ def plan_delivery(
     if not folder.is_dir():
         raise ProducerError(f"{folder}: expected a folder of CSV files, found none there")
     expected: dict[str, dict[str, Contract]] = {}
+    products: dict[str, str] = {}
     for contract in contracts:
         if contract.layer == "silver" and contract.file_format == "csv":
             expected.setdefault(str(contract.source), {})[str(contract.file_name)] = contract
+            products[str(contract.source)] = contract.data_product
     found = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     present = [source for source, files in expected.items() if found.keys() & files.keys()]
     wanted = present if sources is None else list(sources)
@@ -103,12 +105,13 @@ def plan_delivery(
     if not files:
         names = sorted(name for source in wanted or expected for name in expected[source])
         raise ProducerError(f"{folder}: no file of any source; expected {', '.join(names)}")
+    theirs = {products[source] for source in wanted}
     known = {name for named in expected.values() for name in named}
     return Plan(
         files=tuple(files),
         unknown=tuple(path for name, path in found.items() if name not in known),
         lacks=tuple(lacks),
-        absent=tuple(source for source in expected if source not in wanted)
+        absent=tuple(s for s in expected if s not in wanted and products[s] in theirs)
         if sources is None
         else (),
     )

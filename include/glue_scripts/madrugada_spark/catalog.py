@@ -44,7 +44,10 @@ class Catalog:
         self.glue = boto3.client("glue")
 
     def published(self, database: str, table: str) -> Published | None:
-        """The table as readers see it now, None when it was never published."""
+        """The table as readers see it now, None when no night has published it yet.
+
+        DDL may have made it before, empty: then it has no version.
+        """
         try:
             answer = self.glue.get_table(DatabaseName=database, Name=table)["Table"]
         except ClientError as error:
@@ -54,14 +57,15 @@ class Catalog:
         descriptor = answer["StorageDescriptor"]
         if answer.get("PartitionKeys"):
             raise JobError(f"{database}.{table}: expected a table without partitions")
+        parameters = answer.get("Parameters", {})
+        if VERSION not in parameters:
+            return None
         return Published(
             name=table,
             location=descriptor["Location"],
-            version=answer.get("Parameters", {}).get(VERSION, ""),
+            version=parameters[VERSION],
             columns=tuple((c["Name"], c["Type"]) for c in descriptor["Columns"]),
-            deliveries=tuple(
-                day for day in answer.get("Parameters", {}).get(DELIVERIES, "").split(",") if day
-            ),
+            deliveries=tuple(day for day in parameters.get(DELIVERIES, "").split(",") if day),
         )
 
     def register_candidate(

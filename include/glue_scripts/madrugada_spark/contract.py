@@ -53,17 +53,28 @@ class Dataset:
     file_name: str = ""
     file_format: str = "csv"
     delimiter: str | None = ";"
+    null_text: str | None = None
+    """What stands in a file where there is no value, beside nothing at all."""
     duplicates: str = "quarantined"
     min_rows: int = 0
     max_quarantined_percent: float = 100.0
     rules: tuple[Rule, ...] = ()
     built_from: tuple[str, ...] = ()
     partition_column: str | None = None
-    """The date column by whose months a version's files are kept apart; None: in one folder."""
+    """The date column by which a version's files are kept apart; None: in one folder."""
+    partition_by: str | None = None
+    """`month` or `day`."""
+    left_in_bronze: tuple[str, ...] = ()
+    """Headers that a file may have, and silver has no column for."""
 
     @property
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @property
+    def folders(self) -> dict[str, Any]:
+        """By what `write_parquet` keeps files apart."""
+        return {f"{by}s_of": self.partition_column for by in (self.partition_by,) if by}
 
     @property
     def references(self) -> list[Rule]:
@@ -95,7 +106,8 @@ class Dataset:
 
     def new_columns(self, header: Iterable[str]) -> list[str]:
         """What a file's header has and the contract does not know, in the file's order."""
-        return [name for name in header if name not in self.headers]
+        known = {*self.headers, *self.left_in_bronze}
+        return [name for name in header if name not in known]
 
     def missing_columns(self, header: Iterable[str]) -> list[str]:
         """What the contract knows and a file's header does not have, in the contract's order."""
@@ -149,7 +161,7 @@ def read_contracts(text: str | bytes) -> Contracts:
         gold={name: _dataset(entry) for name, entry in document["gold"].items()},
         sources={
             name: tuple(entries)
-            for kind in ("sources", "streams")
+            for kind in ("sources", "streams", "fetched")
             for name, entries in document[kind].items()
         },
     )
@@ -161,6 +173,7 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
         "file_name",
         "file_format",
         "delimiter",
+        "null_text",
         "duplicates",
         "max_quarantined_percent",
         "min_rows",
@@ -180,8 +193,11 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
         name=entry["name"],
         key=tuple(entry["key"]),
         columns=tuple(
-            Column(**{name: column[name] for name in columns}) for column in entry["columns"]
+            Column(**{name: column[name] for name in columns})
+            for column in entry["columns"]
+            if column["in_silver"]
         ),
+        left_in_bronze=tuple(c["header"] for c in entry["columns"] if not c["in_silver"]),
         glue_columns=tuple((c["Name"], c["Type"]) for c in entry["glue_columns"]),
         rules=tuple(
             Rule(r["id"], r["kind"], r["severity"], r["column"], r["parameters"])
@@ -189,5 +205,6 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
         ),
         built_from=tuple(entry.get("built_from", ())),
         partition_column=(entry["partition"] or {}).get("column"),
+        partition_by=(entry["partition"] or {}).get("by"),
         **{name: entry[name] for name in known if name in entry},
     )

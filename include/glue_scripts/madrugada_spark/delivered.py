@@ -146,6 +146,8 @@ def _split_csv(
         "escape": '"',
         "maxCharsPerColumn": "-1",
     }
+    if dataset.null_text is not None:
+        options["nullValue"] = dataset.null_text
     pairs = ", ".join(_literal(part) for pair in options.items() for part in pair)
     # The parser throws at a line of very many fields instead of calling it corrupt.
     too_many = (
@@ -368,6 +370,9 @@ def _typed(column: Column, day: date | None) -> str:
         decimals = f"([.][0-9]{{1,{scale}}})?" if scale else ""
         shape = f"[+-]?[0-9]{{1,{max(1, precision - scale)}}}{decimals}"
         value = f"cast({text} as {kind})"
+    elif kind == "double":
+        shape = "[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,3})?"
+        value = f"cast({text} as double)"
     elif kind == "date":
         pattern = str(column.format)
         shape = re.sub("yyyy|MM|dd|M|d", lambda part: _DATE_SHAPES[part[0]], pattern)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from madrugada_spark.contract import Dataset
@@ -33,7 +33,8 @@ def numbered_objects(
     The objects are read once to count them: nobody else does, and it gives each line its number,
     however many objects a task reads one after the other.
 
-    :param files: gzip objects, so that each is read from its start to its end by one task.
+    :param files: gzip objects, each read from its start to its end by one task, or plain ones,
+        which Spark cuts into blocks when they are big.
     :returns: `_line` (bigint, unique in the delivery, in the order of `files`), `_raw` (string,
         what is no UTF-8 replaced), `_broken_text` (whether there was any), `_file` (string, its
         name), `_file_line` (bigint, from 1).
@@ -41,27 +42,36 @@ def numbered_objects(
     lines = (
         spark.read.option("lineSep", "\n")
         .text([file.uri for file in files])
-        .selectExpr("value", "monotonically_increasing_id() as position", "_metadata.file_path")
+        .selectExpr(
+            "value",
+            "monotonically_increasing_id() as position",
+            "_metadata.file_path",
+            "_metadata.file_block_start as block",
+        )
     )
     # By the key alone: the address that Spark gives may be written in another way.
-    found = {
-        split_uri(unquote(row["file_path"]))[1]: row
-        for row in lines.groupBy("file_path")
+    found: dict[str, list[Row]] = {}
+    for row in (
+        lines.groupBy("file_path", "block")
         .agg(F.count("*").alias("lines"), F.min("position").alias("first"))
+        .orderBy("block")
         .collect()
-    }
-    counts, shifts, before = {}, [], 0
+    ):
+        found.setdefault(split_uri(unquote(row["file_path"]))[1], []).append(row)
+    counts: dict[str, int] = {}
+    shifts, before = [], 0
     for file in files:
-        row = found.get(split_uri(file.uri)[1])
-        counts[file.uri] = row["lines"] if row is not None else 0
-        if row is not None:
-            shifts.append((row["file_path"], file.file_name, row["first"] - 1, before))
-            before += row["lines"]
-    schema = f"file_path string, {FILE} string, first bigint, lines_before bigint"
+        counts[file.uri] = 0
+        for row in found.get(split_uri(file.uri)[1], ()):
+            first = row["first"] - 1 - counts[file.uri]
+            shifts.append((row["file_path"], row["block"], file.file_name, first, before))
+            counts[file.uri] += row["lines"]
+        before += counts[file.uri]
+    schema = f"file_path string, block bigint, {FILE} string, first bigint, lines_before bigint"
     shift = spark.createDataFrame(shifts, schema)
     # Replaces bytes that are no UTF-8, which Parquet's readers would stumble over.
     text = "decode(cast(value as binary), 'UTF-8')"
-    numbered = lines.join(F.broadcast(shift), "file_path").selectExpr(
+    numbered = lines.join(F.broadcast(shift), ["file_path", "block"]).selectExpr(
         f"position - first + lines_before as {'_line'}",
         f"{text} as _raw",
         f"{text} <> value as _broken_text",

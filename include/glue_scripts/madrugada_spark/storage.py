@@ -126,7 +126,7 @@ class Storage:
                 problems.append(str(error))
                 continue
             found[dataset.name] = Delivered(
-                dataset.name, tuple(of_dataset), dataset.file_format == JSON_LINES, header
+                dataset.name, tuple(of_dataset), dataset.file_name.endswith(".gz"), header
             )
         if problems:
             raise JobError("\n".join(problems))
@@ -202,6 +202,7 @@ def write_parquet(
     files: int,
     *,
     months_of: str | None = None,
+    days_of: str | None = None,
     append: bool = False,
 ) -> None:
     """Writes Parquet files and nothing else: no `_SUCCESS`, which a COPY would stumble over.
@@ -211,26 +212,31 @@ def write_parquet(
         a folder of its own, `<column>_month=2026-01/`. The month is in no file: all columns still
         are. A table that fits into one file stays in one: dozens of files of a few rows each cost
         every reader more than they spare it.
+    :param days_of: a date column, whose days get a folder each, `year=2026/month=01/day=05/`,
+        however few files there are.
     """
-    if files == 1:
-        months_of = None
     spark, schema = table.sparkSession, table.schema
-    month = f"{months_of}_month"
-    if months_of is not None:
-        table = table.selectExpr("*", f"left(cast(`{months_of}` as string), 7) as `{month}`")
-    if months_of is not None:
-        # Each month to one task, so that no month is in as many files as there are tasks.
-        # In SQL, where a hint takes a column; `DataFrame.hint` takes none in PySpark 3.5.
-        by_month = f"select /*+ rebalance(`{month}`) */ * from {{table}}"  # noqa: S608
-        table = spark.sql(by_month, table=table)
+    folders: dict[str, str] = {}
+    if months_of is not None and files > 1:
+        folders[f"{months_of}_month"] = f"left(cast(`{months_of}` as string), 7)"
+    for part, place in (("year", "1, 4"), ("month", "6, 2"), ("day", "9, 2")):
+        if days_of is not None:
+            folders[part] = f"substring(cast(`{days_of}` as string), {place})"
+    table = table.selectExpr("*", *(f"{value} as `{name}`" for name, value in folders.items()))
+    if folders and files > 1:
+        # Each folder to one task, so that no folder has as many files as there are tasks.
+        # In SQL, where a hint takes columns; `DataFrame.hint` takes none in PySpark 3.5.
+        names = ", ".join(f"`{name}`" for name in folders)
+        by_folder = f"select /*+ rebalance({names}) */ * from {{table}}"  # noqa: S608
+        table = spark.sql(by_folder, table=table)
     else:
         table = table.coalesce(files)
     writer = table.write.mode("append" if append else "errorifexists")
     writer = writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-    if months_of is None:
+    if not folders:
         writer.parquet(uri)
         return
-    writer.partitionBy(month).parquet(uri)
+    writer.partitionBy(*folders).parquet(uri)
     if not append and files_and_bytes(spark, uri)[0] == 0:
         # No row, no month, no file: but there is no location in S3 without one.
         write_parquet(spark.createDataFrame([], schema), uri, 1, append=True)

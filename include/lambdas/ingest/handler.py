@@ -2,8 +2,8 @@
 
 A producer puts `s3://<landing>/<source>/<YYYY-MM-DD>/<file name>`. Each file is checked against
 its contract and copied unchanged to
-`s3://<bronze>/<source>/<dataset>/ingest_date=<YYYY-MM-DD>/<file name>`; when every file of the
-source is there, the delivery's manifest is written:
+`s3://<bronze>/<source>/<dataset>/ingest_date=<YYYY-MM-DD>/<file name>`, or where else its contract
+has it in bronze; when every file of the source is there, the delivery's manifest is written:
 
     s3://<bronze>/_manifests/<source>/<YYYY-MM-DD>.json
     {"format": 1, "source", "delivery_date", "status": "complete" | "rejected",
@@ -191,7 +191,10 @@ class Ingest:
             dataset = self.datasets[name]
             file_name = dataset["file_name"]
             key = f"{source}/{day}/{file_name}"
-            target = f"{source}/{name}/ingest_date={day}/{file_name}"
+            year, month, day_of_month = day.split("-")
+            target = dataset["bronze_key"].format(
+                delivery_date=day, year=year, month=month, day=day_of_month
+            )
             etag = landed.get(file_name)
             try:
                 entry = self._already_in_bronze(dataset, target, etag)
