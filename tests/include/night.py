@@ -17,6 +17,7 @@ import bronze_to_silver
 import sales_silver_to_gold
 from include.contracts.compile import CONTRACTS_FOLDER, load_contracts
 from include.sample_data.producer import deliver, plan_delivery
+from madrugada_spark.gold import GoldRun, Options
 
 LANDING, BRONZE, SILVER, GOLD = "test-landing", "test-bronze", "test-silver", "test-gold"
 CONTRACTS_URI = "s3://test-artifacts/contracts/contracts.json"
@@ -65,7 +66,7 @@ class Night:
         return bronze_to_silver.SilverRun(self.spark, options).run()
 
     def gold(self, day: str, sources: str = "orders,stores") -> dict[str, Any]:
-        options = sales_silver_to_gold.Options(
+        options = Options(
             version=f"jr_{next(_runs):012x}",
             contracts_uri=CONTRACTS_URI,
             gold_bucket=GOLD,
@@ -75,7 +76,7 @@ class Night:
             gold_database="madrugada_gold",
             staging_database="madrugada_staging",
         )
-        return sales_silver_to_gold.GoldRun(self.spark, options).run()
+        return GoldRun(self.spark, options, sales_silver_to_gold.TABLES).run()
 
     def publish(self, report: dict[str, Any]) -> None:
         """Points the published tables at a run's candidates."""
