@@ -26,7 +26,7 @@ RATE ?=
 DOOR ?= kinesis
 SOURCE ?= sample
 
-.PHONY: help setup run test up stop clean deliver events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -48,6 +48,9 @@ clean: ## stop, and remove all tables, objects, logs and run history
 
 deliver: setup ## make a folder of CSV files a date's delivery: FROM=<folder> DATE=YYYY-MM-DD
 	@$(PY) -m ops.deliver --from "$(FROM)" --date "$(DATE)"
+
+catalogue: setup ## deliver a day's catalogue of films: DATE=YYYY-MM-DD (FROM=<folder> or ROWS=1000)
+	@$(PY) -m ops.catalogue --from "$(FROM)" --date "$(DATE)" --rows "$(ROWS)"
 
 events: setup ## send events: COUNT=1000 or FROM=<file.jsonl> (RATE=500 DOOR=kinesis|sqs SOURCE=sample|fake)
 	@$(PY) -m ops.events --count "$(COUNT)" --from "$(FROM)" --rate "$(RATE)" --door "$(DOOR)" --source "$(SOURCE)"

@@ -35,6 +35,7 @@ CODE_KEYS = {
     "ingest": "LambdaCodeKey",
     "close_day": "CloseDayCodeKey",
     "collect": "CollectCodeKey",
+    "tmdb": "TmdbCodeKey",
 }
 """Each function's parameter that names its archive."""
 

@@ -28,29 +28,43 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
     """
     try:
         plan = producer.plan_delivery(folder, load_contracts().values())
-        if not answers(f"{settings.aws_url}/_local/health"):
-            raise OpsError(
-                f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
-            )
+        must_answer(settings)
         for hint in plan.hints():
             print(f"  {hint}")
         keys = producer.deliver(plan, day, settings.bucket("landing"), client(settings, "s3"))
     except producer.ProducerError as error:
         raise OpsError(str(error)) from error
     print(f"Sent {len(keys)} files to s3://{settings.bucket('landing')} as {day}")
-    request = {"delivery_date": day.isoformat(), "sources": plan.sources}
+    take_in(settings, day, plan.sources)
+    if plan.lacks:
+        raise OpsError(
+            "\n".join(plan.lacks)
+            + f"\nBronze keeps what an earlier delivery of {day} had in their place."
+        )
+    print(f"Bronze has the delivery of {day}: {', '.join(plan.sources)} complete.")
+
+
+def must_answer(settings: Settings) -> None:
+    """:raises OpsError: the embedded AWS is not there."""
+    if not answers(f"{settings.aws_url}/_local/health"):
+        raise OpsError(
+            f"The embedded AWS does not answer at {settings.aws_url}. Start it with: make up"
+        )
+
+
+def take_in(settings: Settings, day: date, sources: list[str]) -> None:
+    """Have the ingest function look at what landing has of a date.
+
+    Raises:
+        OpsError: with the function's words, what was sent is rejected or incomplete.
+    """
+    request = {"delivery_date": day.isoformat(), "sources": sources}
     answer = client(settings, "lambda").invoke(
         FunctionName="madrugada-ingest", Payload=json.dumps(request).encode()
     )
     said = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise OpsError(f"The delivery is not accepted: {said.get('errorMessage', said)}")
-    if plan.lacks:
-        raise OpsError(
-            "\n".join(plan.lacks)
-            + f"\nBronze keeps what an earlier delivery of {day} had in their place."
-        )
-    print(f"Bronze has the delivery of {day}: {', '.join(request['sources'])} complete.")
 
 
 def main(argv: list[str] | None = None) -> int:

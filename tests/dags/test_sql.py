@@ -55,6 +55,12 @@ REPORT = {
         }
         for name in NIGHT["datasets"]
     },
+    "match": {
+        "catalogue_films": 3,
+        "tmdb_films": 3,
+        "films_matched": 2,
+        "pairs": 4,
+    },
     "tables": {
         "vendas": {"rows": 9, "columns": ["id", "dt_venda"]},
         "t": {"rows": 0, "columns": ["a"]},
@@ -79,6 +85,7 @@ PARAMS = [
         "layer": "silver",
         "quarantine": "quarantine",
         "glue_database": "madrugada_gold",
+        "gold_bucket": "gold",
         "role": "arn:aws:iam::1:role/r",
     },
     {
@@ -86,6 +93,7 @@ PARAMS = [
         "layer": "gold",
         "quarantine": "quarantine",
         "glue_database": "madrugada_gold",
+        "gold_bucket": "gold",
         "role": "arn:aws:iam::1:role/r",
     },
 ]

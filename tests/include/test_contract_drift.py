@@ -18,7 +18,9 @@ from tests.conftest import ROOT
 CONTRACTS = load_contracts()
 SILVER = sorted(name for name, c in CONTRACTS.items() if c.layer == "silver")
 FILES = sorted(name for name in SILVER if CONTRACTS[name].file_format == "csv")
-GOLD = {name for name, c in CONTRACTS.items() if c.layer == "gold"}
+CRAWLED = sorted(name for name in FILES if not str(CONTRACTS[name].bronze_key).startswith("RAW/"))
+SALES = {name for name, c in CONTRACTS.items() if c.data_product == "sales_nightly"}
+WAREHOUSE = {name for name in SALES if CONTRACTS[name].layer == "gold"}
 
 
 class _AnyTag(yaml.SafeLoader):
@@ -39,15 +41,15 @@ def assigned(path: str, name: str) -> Any:
 def test_the_dag_lists_the_datasets_that_have_contracts() -> None:
     listed = assigned("dags/sales_nightly.py", "DATASETS")
     assert {(source, name) for source, names in listed.items() for name in names} == {
-        (CONTRACTS[name].source, name) for name in FILES
+        (CONTRACTS[name].source, name) for name in SALES - WAREHOUSE
     }
 
 
-def test_the_warehouse_has_a_table_for_each_gold_contract_and_no_other() -> None:
+def test_the_warehouse_has_a_table_for_each_gold_contract_of_sales_and_no_other() -> None:
     folder = ROOT / "include" / "sql" / "redshift" / "schema"
     made = {path.stem: path.read_text() for path in folder.glob("*.sql")}
     statements = {name: text for name, text in made.items() if not name.startswith("create_")}
-    assert statements == {name: f"{CONTRACTS[name].redshift_ddl()}\n" for name in GOLD}
+    assert statements == {name: f"{CONTRACTS[name].redshift_ddl()}\n" for name in WAREHOUSE}
 
 
 def test_facts_are_pruned_by_their_key() -> None:
@@ -63,9 +65,11 @@ def test_the_crawler_has_a_classifier_for_each_separator() -> None:
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::Glue::Classifier"
     }
-    assert set(classifiers.values()) == {CONTRACTS[name].delimiter for name in FILES}
+    assert set(classifiers.values()) == {CONTRACTS[name].delimiter for name in CRAWLED}
     crawler = template["Resources"]["BronzeCrawler"]["Properties"]
     assert set(crawler["Classifiers"]) == set(classifiers)
+    (target,) = crawler["Targets"]["S3Targets"]
+    assert {"RAW/**", "_cursors/**", "_manifests/**"} <= set(target["Exclusions"])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def compiled() -> Contracts:
 def test_the_job_writes_the_columns_that_the_catalog_is_told(spark, compiled, name) -> None:
     dataset = compiled.datasets[name]
     lines = "_line bigint, _raw string"
-    if name not in FILES:
+    if CONTRACTS[name].file_format == "jsonl":
         lines += ", _broken_text boolean, _file string, _file_line bigint, _salt string"
     empty = spark.createDataFrame([], lines)
     rows = checked_rows(empty, dataset, [*dataset.headers, "unknown"], date(2026, 1, 5))

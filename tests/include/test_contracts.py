@@ -23,14 +23,39 @@ from madrugada_spark.contract import read_contracts
 FILES = sorted(CONTRACTS_FOLDER.glob("*.yaml"))
 STORES = ["clientes", "lojas", "produtos", "vendas", "pagamentos", "promocao"]
 GOLD = ["processed_sales", "vendas_por_cidade_mes", "vendas_por_produto", "wide_vendas"]
+STAR = ["dim_nome_filme", "dim_tempo", "fact_popularidade", "joined_df", "aggregated_order_df"]
 
 
 def test_there_is_a_contract_for_each_dataset_and_table(contracts) -> None:
-    assert contracts["sources"] == {"orders": ["sales_data"], "stores": STORES}
+    assert contracts["sources"] == {
+        "catalogue": ["movies", "series"],
+        "orders": ["sales_data"],
+        "stores": STORES,
+    }
     assert contracts["streams"] == {"clickstream": ["events"]}
-    assert sorted(contracts["datasets"]) == sorted(["sales_data", *STORES, "events"])
-    assert sorted(contracts["gold"]) == GOLD
-    assert len(FILES) == 12
+    assert contracts["fetched"] == {"tmdb": ["tmdb_movies"]}
+    films = ["movies", "series", "tmdb_movies"]
+    assert sorted(contracts["datasets"]) == sorted(["sales_data", *STORES, "events", *films])
+    assert sorted(contracts["gold"]) == sorted([*GOLD, *STAR])
+    assert len(FILES) == 20
+
+
+def test_bronze_is_where_the_contract_has_it(contracts) -> None:
+    found = {name: entry["bronze_key"] for name, entry in contracts["datasets"].items()}
+    assert found["vendas"] == ("stores/vendas/ingest_date={delivery_date}/caso_estudo_vendas.csv")
+    assert found["movies"] == "RAW/Local/CSV/Movies/{year}/{month}/{day}/movies.csv"
+    assert found["tmdb_movies"] == "RAW/TMDB/JSON/{year}/{month}/{day}/movies.json"
+
+
+def test_a_column_that_stays_in_bronze_is_known_and_has_no_rules(contracts) -> None:
+    movies = contracts["datasets"]["movies"]
+    assert "nomeArtista" in [column["header"] for column in movies["columns"]]
+    assert "nomeartista" not in [column["Name"] for column in movies["glue_columns"]]
+    assert "nomeartista" not in {rule["column"] for rule in movies["rules"]}
+    dataset = read_contracts(json.dumps(contracts)).datasets["movies"]
+    assert "nomeartista" not in dataset.column_names
+    assert dataset.new_columns(["id", "nomeArtista", "outro"]) == ["outro"]
+    assert dataset.null_text == "\\N"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -44,7 +69,7 @@ def test_headers_are_those_of_the_files(contracts) -> None:
     headers = {
         d["file_name"]: d["delimiter"].join(c["header"] for c in d["columns"])
         for d in contracts["datasets"].values()
-        if d["file_format"] == "csv"
+        if d["file_format"] == "csv" and d["source"] != "catalogue"
     }
     assert headers == {
         "sales_data.csv": "id,product,quantity,price,date",
@@ -115,6 +140,7 @@ def test_tables_with_a_business_date_are_partitioned_by_its_month(contracts) -> 
         "pagamentos": {"column": "dt_pgto", "by": "month"},
         "sales_data": {"column": "date", "by": "month"},
         "events": {"column": "landing_date", "by": "month"},
+        "tmdb_movies": {"column": "landing_date", "by": "day"},
         "wide_vendas": {"column": "dt_venda", "by": "month"},
         "processed_sales": {"column": "date", "by": "month"},
     }
@@ -193,7 +219,7 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
             "vendas",
             "value: month",
             "value: week",
-            "properties.dt_venda.partitionBy: expected month",
+            "properties.dt_venda.partitionBy: expected month or day",
         ),
         (
             "vendas",
@@ -211,6 +237,17 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> Path:
         ("events", "value: delivery_date", "value: today", "landing_date.valueOf: expected deliv"),
         ("events", "daysAfterDelivery: 1", "daysAfterDelivery: x", "expected days, on a date or"),
         ("events", "value: warn", "value: maybe", "typeSeverity.severity: expected error or warn"),
+        (
+            "movies",
+            "/{day}/movies.csv",
+            "/movies.csv",
+            "servers.bronze.location: expected s3://{pr",
+        ),
+        ("movies", "{prefix}-bronze/RAW", "bronze/RAW", "servers.bronze.location: expected s3://"),
+        ("tmdb_movies", "/{year}/", "/{hour}/", "servers.bronze.location: expected s3://{prefix}"),
+        ("movies", "value: '\\N'", "value: 7", "nullText: expected a text, of a file of csv"),
+        ("movies", "value: false", "value: no way", "generoartista.inSilver: expected true or fal"),
+        ("movies", "double", "float", "properties.notamedia.physicalType: expected int, bigint, d"),
     ],
 )
 def test_a_mistake_names_its_file_and_field(tmp_path, name, old, new, said) -> None:

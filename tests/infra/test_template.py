@@ -116,12 +116,15 @@ def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
         "madrugada-bronze-to-silver",
         "madrugada-clickstream-to-silver",
         "madrugada-sales-silver-to-gold",
+        "madrugada-movies-to-silver",
+        "madrugada-movies-silver-to-gold",
         "madrugada-compact-table",
     }
     assert named("AWS::Lambda::Function", "FunctionName") == {
         "madrugada-ingest",
         "madrugada-close-day",
         "madrugada-collect",
+        "madrugada-tmdb",
     }
     assert named("AWS::Kinesis::Stream", "Name") == {"madrugada-clickstream"}
     assert named("AWS::KinesisFirehose::DeliveryStream", "DeliveryStreamName") == {
@@ -139,7 +142,7 @@ def test_names_are_those_of_the_pipelines(template: dict[str, Any]) -> None:
     roles = {item["RoleName"]["!Sub"] for item in of_type(template, "AWS::IAM::Role").values()}
     assert roles == {
         f"${{Prefix}}-{name}"
-        for name in ("glue", "lambda", "redshift", "delivery", "collect", "close-day")
+        for name in ("glue", "lambda", "redshift", "delivery", "collect", "close-day", "tmdb")
     }
 
 
@@ -160,6 +163,8 @@ def test_jobs_have_every_argument_that_no_task_gives(template: dict[str, Any]) -
     for name, job in of_type(template, "AWS::Glue::Job").items():
         script = job["Command"]["ScriptLocation"]["!Sub"].rpartition("/")[2]
         source = (ROOT / "include" / "glue_scripts" / script).read_text()
+        if "import GoldRun" in source:
+            source = (ROOT / "include/glue_scripts/madrugada_spark/gold.py").read_text()
         block = re.search(r"^OPTIONS = \((.*?)\)", source, re.DOTALL | re.MULTILINE)
         assert block, script
         wanted = set(re.findall(r'"(\w+)"', block[1])) - given_by_tasks
@@ -176,8 +181,9 @@ def test_every_default_source_has_contracts(template: dict[str, Any]) -> None:
         for job in of_type(template, "AWS::Glue::Job").values()
         if "--sources" in job["DefaultArguments"]
     )
-    files, streams = list(contracts["sources"]), list(contracts["streams"])
-    assert given == [streams, files, files]
+    movies = ["catalogue", *contracts["fetched"]]
+    files = [source for source in contracts["sources"] if source not in movies]
+    assert given == [movies, movies, list(contracts["streams"]), files, files]
 
 
 def test_no_two_pipelines_write_one_quarantine(template: dict[str, Any]) -> None:
@@ -186,7 +192,7 @@ def test_no_two_pipelines_write_one_quarantine(template: dict[str, Any]) -> None
         for job in of_type(template, "AWS::Glue::Job").values()
         if "--quarantine" in job["DefaultArguments"]
     ]
-    assert len(given) == len(set(given)) == 2
+    assert len(given) == len(set(given)) == 3
 
 
 def test_no_policy_allows_everything(template: dict[str, Any]) -> None:

@@ -1,0 +1,48 @@
+"""The stand-in of TMDB's API in the local stack: where it answers, and the key that it takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops import processes
+from ops.settings import ROOT, OpsError, Settings
+
+NAME = "tmdb"
+PORTS_ABOVE_AWS = 4
+
+
+def port(settings: Settings) -> int:
+    """TMDB_PORT, or the one that is four above the embedded AWS's."""
+    given = os.environ.get("TMDB_PORT", "")
+    if given and not given.isdigit():
+        raise OpsError(f"TMDB_PORT={given!r} is not a port: expected a number from 1 to 65535.")
+    return int(given) if given else settings.aws_port + PORTS_ABOVE_AWS
+
+
+def base_url(settings: Settings) -> str:
+    """What the template's TmdbBaseUrl is on this stack; TMDB_BASE_URL names the API itself."""
+    return os.environ.get("TMDB_BASE_URL") or f"http://127.0.0.1:{port(settings)}/3"
+
+
+def start(settings: Settings) -> int:
+    """Start the stand-in as a process of the stack; gives its id."""
+    command = [sys.executable, "-m", "include.sample_data.tmdb_api", "--port", str(port(settings))]
+    environment = {"PYTHONPATH": str(ROOT), "TMDB_API_KEY": settings.secret("tmdb-api-key")}
+    return processes.start(NAME, command, settings.state, environment)
+
+
+def put_key(settings: Settings, secrets: Any) -> None:
+    """Put the stand-in's key, or TMDB_API_KEY's, into the function's secret."""
+    name = f"{settings.prefix}-tmdb-api-key"
+    key = os.environ.get("TMDB_API_KEY") or settings.secret("tmdb-api-key")
+    try:
+        if secrets.get_secret_value(SecretId=name).get("SecretString") == key:
+            return
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+    secrets.put_secret_value(SecretId=name, SecretString=key)
