@@ -18,6 +18,12 @@ class DeploymentError(Exception):
     """The stack is not as its template says; the message says why, and what to do."""
 
 
+def without_comments(template: str) -> str:
+    """The template as it is sent: what is for its readers alone counts towards no limit."""
+    lines = template.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.lstrip().startswith("#"))
+
+
 class Stack:
     """The stack of that name; ``tell`` gets a line for each thing that happens to a resource."""
 
@@ -41,6 +47,7 @@ class Stack:
         Raises:
             DeploymentError: the template was refused, or rolled back, with the reasons.
         """
+        template = without_comments(template)
         if len(template.encode()) > MAX_TEMPLATE:
             raise DeploymentError(
                 f"the template has {len(template.encode())} bytes; CloudFormation takes at most"
