@@ -55,6 +55,10 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
         else:
             schemas["spectrum"][contract.name] = lake
             schemas["sales_schema"][contract.name] = dict(contract.redshift_columns())
+    for path in SQL.glob("athena/schema/tb_*.sql"):
+        view = sqlglot.parse_one(path.read_text(), dialect="athena")
+        names = view.expression.named_selects
+        schemas["madrugada_silver"][path.stem] = dict.fromkeys(names, "string")
     for (layer, name), columns in tables.items():
         # Athena's own column: the object that a row is in.
         schemas["madrugada_bronze"].get(name, {}).setdefault("$path", "string")

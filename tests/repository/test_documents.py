@@ -40,6 +40,13 @@ def test_a_stale_document_is_named_and_then_mended(
         assert documents.main(["--check"]) == 0
 
 
+def test_the_star_is_drawn_with_every_column_and_both_ids() -> None:
+    drawn = documents.star().split("```")[1]
+    for dimension in ("dim_nome_filme", "dim_tempo"):
+        assert f'{dimension} ||--|| fact_popularidade : "id, id_tmdb"' in drawn
+    assert drawn.count("string id PK") == drawn.count("int id_tmdb PK") == 3
+
+
 def test_every_engine_is_in_the_fidelity_list() -> None:
     assert set(fidelity.engines()) == set(ENGINES)
 
