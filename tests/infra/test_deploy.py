@@ -15,6 +15,7 @@ import pytest
 
 from include.sample_data.event_producer import Kinesis, Producer, Sqs
 from include.sample_data.events import Options, lines
+from include.sample_data.tmdb_api import TmdbApi, films
 from infra import deploy as command
 from infra.artifacts import Artifact
 from infra.deploy import deploy, read_parameters
@@ -46,7 +47,15 @@ def session(server: Server) -> Session:
 
 
 @pytest.fixture(scope="module")
-def deployed(session: Session) -> tuple[dict[str, str], list[str]]:
+def films_api() -> Iterator[TmdbApi]:
+    """TMDB's stand-in, which the parameters name."""
+    with TmdbApi("a valid key", films(45, 2026)) as running:
+        PARAMETERS["TmdbBaseUrl"] = running.url
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(session: Session, films_api: TmdbApi) -> tuple[dict[str, str], list[str]]:
     """The stack's outputs, and what the first deployment told."""
     told: list[str] = []
     return deploy(session, "madrugada", PARAMETERS, TEMPLATE, told.append), told
@@ -265,6 +274,31 @@ def test_every_line_of_a_day_is_a_row_of_the_table_of_events(
     assert lines_of_the_manifest() == 22 + 31 + 11
     table = glue.get_table(DatabaseName="madrugada_bronze", Name="events")["Table"]
     assert table["VersionId"] == "0"
+
+
+def test_films_come_to_bronze_once_the_secret_has_the_key(
+    session: Session, deployed: tuple[dict[str, str], list[str]], films_api: TmdbApi
+) -> None:
+    def fetch() -> dict[str, Any]:
+        answer = session.client("lambda").invoke(
+            FunctionName="madrugada-tmdb", Payload=b'{"delivery_date": "2026-01-05"}'
+        )
+        return json.loads(answer["Payload"].read())
+
+    refused = fetch()
+    assert refused["errorType"] == "DeliveryError"
+    assert "the secret madrugada-test-tmdb-api-key has no API key" in refused["errorMessage"]
+    secret = {"SecretId": "madrugada-test-tmdb-api-key", "SecretString": films_api.key}
+    session.client("secretsmanager").put_secret_value(**secret)
+    assert fetch()["films"] == 45
+    s3, bucket = session.client("s3"), "madrugada-test-bronze"
+    manifest = s3.get_object(Bucket=bucket, Key="_manifests/tmdb/2026-01-05.json")["Body"].read()
+    (file,) = json.loads(manifest)["files"]
+    assert file["key"] == "RAW/TMDB/JSON/2026/01/05/movies.json"
+    found = s3.get_object(Bucket=bucket, Key=file["key"])
+    assert len(found["Body"].read().splitlines()) == 45
+    assert found["ETag"] == f'"{file["etag"]}"'
+    assert s3.list_objects_v2(Bucket=bucket, Prefix="_cursors/")["KeyCount"] == 0
 
 
 def test_new_code_is_deployed_alone(
