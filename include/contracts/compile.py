@@ -33,7 +33,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import string
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -71,7 +70,7 @@ COLUMN_PROPERTIES = (
 )
 PARTITIONS = ("month", "day")
 # What tells a file's day in its place in bronze; one of the two.
-_DAY_IN_KEY = ({"delivery_date"}, {"year", "month", "day"})
+_DAY_IN_KEY = ("{delivery_date}", "{year}/{month}/{day}")
 # What every silver table has after its contract's own columns.
 SILVER_EXTRA = (("ingest_date", "date"), ("warnings", "string"), ("rescued_data", "string"))
 
@@ -206,6 +205,41 @@ class Contract:
             f"create external table if not exists madrugada_{self.layer}.{self.name} (\n{body}\n)\n"
             "stored as parquet\n"
             f"location 's3://{{{{ params.{self.layer}_bucket }}}}/{self.name}/empty/'"
+        )
+
+    def athena_bronze_ddl(self) -> str:
+        """`create external table if not exists` over the files as they are, all columns as text.
+
+        For files that no crawler goes through; each day is a partition, `athena_bronze_day`.
+        """
+        columns = [str(column.header).lower() for column in self.columns if column.header]
+        body = ",\n".join(f"    {name} string" for name in columns)
+        if self.file_format == "csv":
+            rows = f"row format delimited fields terminated by '{self.delimiter}'\n"
+            rows += "stored as textfile\n"
+            properties = "\ntblproperties ('skip.header.line.count' = '1')"
+        else:
+            rows = "row format serde 'org.openx.data.jsonserde.JsonSerDe'\n"
+            rows += "with serdeproperties ('ignore.malformed.json' = 'true')\n"
+            properties = ""
+        folder = str(self.bronze_key).partition("{")[0]
+        return (
+            f"create external table if not exists madrugada_bronze.{self.name} (\n{body}\n)\n"
+            f"partitioned by (ingest_date string)\n{rows}"
+            f"location 's3://{{{{ params.bronze_bucket }}}}/{folder}'{properties}"
+        )
+
+    def athena_bronze_day(self) -> str:
+        """The partition of the night's delivery, wherever bronze has it."""
+        folder = str(self.bronze_key).rpartition("/")[0]
+        day = "ti.xcom_pull(task_ids='plan_night').delivery_date"
+        for written, text in zip(_DAY_IN_KEY, ("day", "day | replace('-', '/')"), strict=True):
+            folder = folder.replace(written, f"{{{{ {text} }}}}")
+        return (
+            f"{{%- set day = {day} -%}}\n"
+            f"alter table madrugada_bronze.{self.name} add if not exists\n"
+            "partition (ingest_date = '{{ day }}')\n"
+            f"location 's3://{{{{ params.bronze_bucket }}}}/{folder}/'"
         )
 
 
@@ -438,16 +472,15 @@ def _format(
             return file_format, delimiter, by_hour
     location = reader.get(bronze, "location", str, "servers.bronze")
     bucket, _, key = location.removeprefix("s3://").partition("/")
-    fields = {name for _, name, _, _ in string.Formatter().parse(key) if name is not None}
-    if (
-        bucket != "{prefix}-bronze"
-        or not key.endswith(f"/{file_name}")
-        or fields not in _DAY_IN_KEY
-    ):
+    bare = key
+    for day in _DAY_IN_KEY:
+        bare = bare.replace(day, "", 1) if bare == key else bare
+    dated = bare != key and not {"{", "}"} & set(bare)
+    if bucket != "{prefix}-bronze" or not key.endswith(f"/{file_name}") or not dated:
         raise reader.fail(
             "servers.bronze.location",
-            f"expected s3://{{prefix}}-bronze/<folders with {{delivery_date}}, or with {{year}}, "
-            f"{{month}} and {{day}}>/{file_name}, found {location}",
+            f"expected s3://{{prefix}}-bronze/<folders, one of them {' or '.join(_DAY_IN_KEY)}>/"
+            f"{file_name}, found {location}",
         )
     return file_format, delimiter, key
 

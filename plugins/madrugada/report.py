@@ -46,14 +46,14 @@ class Used:
 
     Attributes:
         jobs: each layer's Glue job.
-        crawler, function: the crawler of its bronze tables, and the function that judges a
-            delivery.
+        crawler, function: the crawler of its bronze tables (None: DDL makes them), and the
+            function that judges a delivery.
         calls_by_events: whether that function is also called once for each delivered file.
         left_out: what its bill has not, beside what no bill has (`costs.LEFT_OUT`).
     """
 
     jobs: Mapping[str, str]
-    crawler: str
+    crawler: str | None
     function: str
     calls_by_events: bool = True
     left_out: str = ""
@@ -279,10 +279,10 @@ def _services(
         }
         queries = costs.athena_queries(athena_ids)
         statements = costs.redshift_statements(run.statements)
-        crawl = costs.crawl_before(
-            used.crawler,
-            next(one["StartedOn"] for one in runs["silver"] if one["Id"] == versions["silver"]),
+        silver_from = next(
+            one["StartedOn"] for one in runs["silver"] if one["Id"] == versions["silver"]
         )
+        crawl = costs.crawl_before(used.crawler, silver_from) if used.crawler else None
         invocations = costs.lambda_reports(used.function, run.started)
         durations |= {
             "glue": [
@@ -320,7 +320,7 @@ def _services(
             questions=questions,
         )
         lines = [costs.glue_run_line(prices, one) for found in runs.values() for one in found]
-        if crawl is not None:
+        if used.crawler and crawl is not None:
             lines.append(costs.crawl_line(prices, used.crawler, crawl))
         lines += [
             costs.athena_line(prices, queries),

@@ -52,6 +52,30 @@ EXPECTED = {
             "pass_turn",
         }
     },
+    "movies_nightly.py": {
+        "movies_nightly": {
+            "plan_night",
+            "fetch_films",
+            "wait_for_catalogue",
+            "check_catalogue",
+            "take_turn",
+            "create_tables",
+            "add_day",
+            "build_silver",
+            "audit_silver",
+            "publish_silver",
+            "create_views",
+            "build_gold",
+            "audit_gold",
+            "publish_gold",
+            "create_external_schema",
+            "ask_athena",
+            "ask_spectrum",
+            "reconcile",
+            "pass_turn",
+            "send_report",
+        }
+    },
     "sales_rollback.py": {
         "sales_rollback": {
             "take_turn",

@@ -16,6 +16,7 @@ from madrugada.sales import SALES
 
 PUBLISHERS = {
     "clickstream_nightly": {"publish_silver"},
+    "movies_nightly": {"publish_silver", "publish_gold"},
     "sales_nightly": {"publish_silver", "publish_gold"},
     "lake_maintenance": {"publish_compacted_silver", "publish_compacted_gold"},
 }

@@ -22,7 +22,7 @@ OF_ANY_TABLE = {Path("athena/audit/compacted.sql")}
 FILES = sorted(
     path
     for path in (file.relative_to(SQL) for file in SQL.rglob("*.sql"))
-    if path.parts[1] != "schema" and path not in OF_ANY_TABLE
+    if path.parts[1] not in ("schema", "bronze") and path not in OF_ANY_TABLE
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -19,18 +20,23 @@ from local_aws.server import Server
 from madrugada_spark.catalog import table_input
 from tests.conftest import ROOT
 
-SCHEMA = ROOT / "include" / "sql" / "athena" / "schema"
+ATHENA = ROOT / "include" / "sql" / "athena"
+SCHEMA, BRONZE = ATHENA / "schema", ATHENA / "bronze"
 CONTRACTS = load_contracts()
 VIEWS = {
     "tb_csv": ("movies", "genero", gold.CATALOGUE_GENRE, {"warnings", "rescued_data"}),
     "tb_json": ("tmdb_movies", "genres", gold.TMDB_GENRE, {"warnings", "rescued_data"}),
 }
 TABLES = ("joined_df", "aggregated_order_df")
+DELIVERED = ("movies", "series", "tmdb_movies")
 
 
-def statement(name: str) -> str:
-    text = (SCHEMA / f"{name}.sql").read_text(encoding="utf-8")
-    return jinja2.Template(text).render(params={"gold_bucket": "gold"})
+def statement(name: str, folder: Path = SCHEMA) -> str:
+    night = SimpleNamespace(delivery_date="2026-01-05")
+    return jinja2.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).render(
+        params={"gold_bucket": "gold", "bronze_bucket": "bronze"},
+        ti=SimpleNamespace(xcom_pull=lambda task_ids: night),
+    )
 
 
 def test_there_is_a_statement_for_each_table_and_no_other() -> None:
@@ -41,6 +47,15 @@ def test_there_is_a_statement_for_each_table_and_no_other() -> None:
 def test_a_tables_columns_are_its_contracts(name: str) -> None:
     written = (SCHEMA / f"{name}.sql").read_text(encoding="utf-8")
     assert written == f"{CONTRACTS[name].athena_ddl()}\n"
+
+
+@pytest.mark.parametrize("name", DELIVERED)
+def test_a_bronze_tables_columns_and_days_are_its_contracts(name: str) -> None:
+    written = (BRONZE / f"{name}.sql").read_text(encoding="utf-8")
+    assert written == f"{CONTRACTS[name].athena_bronze_ddl()}\n"
+    written = (BRONZE / f"{name}_day.sql").read_text(encoding="utf-8")
+    assert written == f"{CONTRACTS[name].athena_bronze_day()}\n"
+    assert len(list(BRONZE.glob("*.sql"))) == 2 * len(DELIVERED)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -64,15 +79,23 @@ def test_the_samples_headers_are_the_contracts() -> None:
         assert [one for one in header.split("|") if one not in unknown] == known
 
 
+LINES = {
+    "movies": f'{MOVIES}\ntt1|A "Névoa"|\\N\n\ntt2|"half|\ntt3|cut',
+    "series": f"{SERIES}\ntt4|",
+    "tmdb_movies": '{"id": 1, "title": "é", "genres": "Terror"}\n{"id": 2, "ti\n',
+}
+ROWS = {"movies": 4, "series": 1, "tmdb_movies": 2}
+
+
 @pytest.fixture(scope="module")
 def athena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Silver films in a whole embedded AWS: each has one of the genre and one that is not."""
     folder = tmp_path_factory.mktemp("films")
     with Server(Config(state=tmp_path_factory.mktemp("aws"))) as server:
         s3, glue = server.aws.client("s3"), server.aws.client("glue")
-        for bucket in ("silver", "gold", "results"):
+        for bucket in ("bronze", "silver", "gold", "results"):
             s3.create_bucket(Bucket=bucket)
-        for database in ("madrugada_silver", "madrugada_gold"):
+        for database in ("madrugada_bronze", "madrugada_silver", "madrugada_gold"):
             glue.create_database(DatabaseInput={"Name": database})
         for name, (table, column, genre, _) in VIEWS.items():
             columns = [(c["Name"], c["Type"]) for c in CONTRACTS[table].glue_columns()]
@@ -81,6 +104,9 @@ def athena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             s3.upload_file(str(path), "silver", f"{table}/v1/year=2026/a.parquet")
             given = table_input(table, f"s3://silver/{table}/v1/", columns, {})
             glue.create_table(DatabaseName="madrugada_silver", TableInput=given)
+        for name, text in LINES.items():
+            key = CONTRACTS[name].bronze_key.format(year="2026", month="01", day="05")
+            s3.put_object(Bucket="bronze", Key=key, Body=text.encode())
         yield server.aws.client("athena"), glue
 
 
@@ -122,3 +148,14 @@ def test_athena_makes_them_and_makes_them_again(athena: Any) -> None:
         assert ask(client, f"select count(*) from madrugada_gold.{name}") == [["0"]]
         there = glue.get_table(DatabaseName="madrugada_gold", Name=name)["Table"]
         assert there["StorageDescriptor"]["Columns"] == CONTRACTS[name].glue_columns()
+
+
+def test_every_delivered_line_is_a_row_of_its_day(athena: Any) -> None:
+    client, _ = athena
+    for name in DELIVERED:
+        for _ in range(2):
+            ask(client, statement(name, BRONZE))
+            ask(client, statement(f"{name}_day", BRONZE))
+        counted = "select count(*) from madrugada_bronze.{} where ingest_date = '{}'"
+        assert ask(client, counted.format(name, "2026-01-05")) == [[str(ROWS[name])]]
+        assert ask(client, counted.format(name, "2026-01-06")) == [["0"]]

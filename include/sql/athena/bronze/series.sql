@@ -1,0 +1,23 @@
+create external table if not exists madrugada_bronze.series (
+    id string,
+    titulopincipal string,
+    titulooriginal string,
+    anolancamento string,
+    anotermino string,
+    tempominutos string,
+    genero string,
+    notamedia string,
+    numerovotos string,
+    generoartista string,
+    personagem string,
+    nomeartista string,
+    anonascimento string,
+    anofalecimento string,
+    profissao string,
+    titulosmaisconhecidos string
+)
+partitioned by (ingest_date string)
+row format delimited fields terminated by '|'
+stored as textfile
+location 's3://{{ params.bronze_bucket }}/RAW/Local/CSV/Series/'
+tblproperties ('skip.header.line.count' = '1')
