@@ -35,7 +35,7 @@ from airflow.providers.amazon.aws.hooks.glue_catalog import GlueCatalogHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from madrugada import clickstream, defaults, sales
+from madrugada import clickstream, defaults, movies, sales
 from madrugada.audit import AthenaAuditOperator
 from madrugada.costs import RUN_ARGUMENT
 from madrugada.jobs import ReattachingGlueJobOperator
@@ -68,7 +68,7 @@ with DAG(
         ),
     },
 ) as dag:
-    take_turn, pass_turn = turn_at(sales.TURN, clickstream.TURN)
+    take_turn, pass_turn = turn_at(sales.TURN, clickstream.TURN, movies.TURN)
 
     @task
     def remove_unreferenced(params: dict[str, Any]) -> dict[str, int]:
