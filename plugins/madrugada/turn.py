@@ -12,6 +12,7 @@ A turn is never lost: one whose run has ended or is no longer there is taken ove
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from madrugada.settings import settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+LONGEST_WAIT = timedelta(hours=2)
 LOST_THE_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -40,20 +42,37 @@ class TakeTurnSensor(AwsBaseSensor[S3Hook]):
 
     Of several turns each is taken as soon as it is free, in the order given.
 
+    Whoever waits gives the pool's slot back now and then: the run that has the turn needs one too
+    when its own task is tried again or cleared, and would else wait for those that wait for it.
+
     :param turns: what the runs take turns at; DAGs that write the same tables name the same turn.
     :param bucket: where the turns' objects are.
+    :param at_a_time: how long it looks before it gives its slot back; with none it looks once.
     """
 
     aws_hook_class = S3Hook
     template_fields: Sequence[str] = aws_template_fields("turns", "bucket")
 
-    def __init__(self, *, turns: Sequence[str], bucket: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        turns: Sequence[str],
+        bucket: str,
+        at_a_time: timedelta = timedelta(0),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mode="reschedule", **kwargs)
         self.turns = turns
         self.bucket = bucket
+        self.at_a_time = at_a_time
 
     def poke(self, context: Context) -> bool:
-        return all(self._take(turn, context) for turn in self.turns)
+        until = time.monotonic() + self.at_a_time.total_seconds()
+        while not all(self._take(turn, context) for turn in self.turns):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(self.poke_interval)
+        return True
 
     def _take(self, turn: str, context: Context) -> bool:
         me = holder(context)
@@ -133,7 +152,10 @@ def turn_at(*names: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
         turns=names,
         bucket=bucket,
         poke_interval=aws.turn_poke_seconds,
-        execution_timeout=timedelta(hours=2),
+        # A process begun for each look would cost more than the look.
+        at_a_time=timedelta(minutes=1),
+        timeout=LONGEST_WAIT.total_seconds(),
+        execution_timeout=LONGEST_WAIT,
         pool=defaults.TURN_POOL,
     )
     return take, PassTurnOperator(task_id="pass_turn", turns=names, bucket=bucket)

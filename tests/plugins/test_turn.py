@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from madrugada.settings import Settings
-from madrugada.turn import PassTurnOperator, TakeTurnSensor, read_turn
+from madrugada.turn import PassTurnOperator, TakeTurnSensor, read_turn, turn_at
 
 
 @pytest.fixture
@@ -114,3 +115,54 @@ def test_several_turns_are_had_when_each_of_them_is(bucket: str) -> None:
     both.passes()
     assert night.take()
     assert another.take()
+
+
+class Clock:
+    """Time that goes by while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.then: dict[float, Any] = {}
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for moment in [moment for moment in self.then if moment <= self.now]:
+            self.then.pop(moment)()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("madrugada.turn.time", clock)
+    return clock
+
+
+def test_who_waits_gives_the_slot_back_so_that_the_holder_can_be_tried_again(
+    bucket: str, clock: Clock
+) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    two.sensor, _ = turn_at("sales")
+    two.sensor.poke_interval = 2
+    # Airflow frees the slot between two pokes, and only in this mode.
+    assert two.sensor.reschedule
+    assert not two.take()
+    assert 60 <= clock.now < 120
+    assert timedelta(seconds=two.sensor.timeout) == two.sensor.execution_timeout
+
+
+def test_a_turn_that_is_passed_on_is_taken_without_giving_the_slot_back(
+    bucket: str, clock: Clock
+) -> None:
+    alive = {"one", "two"}
+    one, two = Run("one", bucket, alive), Run("two", bucket, alive)
+    assert one.take()
+    two.sensor, _ = turn_at("sales")
+    two.sensor.poke_interval = 2
+    clock.then[10] = one.passes
+    assert two.take()
+    assert clock.now == 10
