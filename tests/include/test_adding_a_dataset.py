@@ -134,13 +134,15 @@ def test_the_dag_still_parses_and_plans_the_new_dataset(
     night = planning.plan({"delivery_date": MONDAY, "sources": list(datasets)}, None, datasets)
     assert night["datasets"]["devolucoes"] == ["id_venda"]
 
-    counts = {"delivered": 3, "kept": 2, "rows": 2, "inserted": 2, "updated": 0, "references": []}
+    counts = dict.fromkeys(("delivered", "kept", "rows", "inserted", "updated", "duplicates"), 2)
+    counts["references"] = []
     pulled = {"plan_night": night, "build_silver": "jr_0123456789abcdef"}
     audit = jinja2.Environment(  # noqa: S701
         loader=jinja2.FileSystemLoader(copy / "include/sql"), undefined=jinja2.StrictUndefined
     ).get_template("athena/audit/silver.sql")
     text = audit.render(
         ti=type("TaskInstance", (), {"xcom_pull": staticmethod(lambda task_ids: pulled[task_ids])}),
+        params={"quarantine": "quarantine"},
         candidate=candidate,
         job_report=lambda *_: {"datasets": dict.fromkeys(night["datasets"], counts)},
     )
