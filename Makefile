@@ -34,7 +34,7 @@ help: ## list the targets
 setup: ## install the locked packages into .venv
 	@bash ops/setup.sh $(VENV)
 
-run: setup ## stack up, sample delivered, night run, figures shown (ROWS=1000 PIPELINE=sales|clickstream|all)
+run: setup ## stack up, sample delivered, night run, figures shown (ROWS=1000 PIPELINE=sales|clickstream|movies|all)
 	@$(PY) -m ops.run --rows "$(ROWS)" --pipeline "$(PIPELINE)"
 
 up: setup ## start the embedded AWS and Airflow (PORT=8080 AWS_PORT=4566)

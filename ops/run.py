@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ops import run_clickstream, run_sales
+from ops import run_clickstream, run_movies, run_sales
 from ops.settings import OpsError, Settings
 from ops.stack import say, up
 
 PIPELINES = {
     "sales": run_sales.first_night,
     "clickstream": run_clickstream.first_night,
+    "movies": run_movies.first_night,
 }
 ALL = "all"
 

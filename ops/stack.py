@@ -15,8 +15,9 @@ from pathlib import Path
 
 import httpx
 
-from ops import processes
+from ops import processes, tmdb
 from ops.settings import ROOT, OpsError, Settings
+from ops.sql import client
 
 PYTHON = sys.executable
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
@@ -28,7 +29,7 @@ AIRFLOW_PARTS = {
     "dag-processor": [AIRFLOW, "dag-processor"],
     "triggerer": [AIRFLOW, "triggerer", "--skip-serve-logs"],
 }
-PARTS = {"aws", "api-server", *AIRFLOW_PARTS}
+PARTS = {"aws", "api-server", tmdb.NAME, *AIRFLOW_PARTS}
 
 
 def say(text: str) -> None:
@@ -67,6 +68,7 @@ def check_machine(settings: Settings, running: Collection[str] = ()) -> None:
         ("api-server", settings.airflow_port, "PORT", 8081),
         ("aws", settings.aws_port, "AWS_PORT", 4567),
         ("aws", settings.redshift_port, "REDSHIFT_PORT", 5440),
+        (tmdb.NAME, tmdb.port(settings), "TMDB_PORT", 4571),
     ):
         if part not in running and not processes.is_free(port):
             raise OpsError(
@@ -103,6 +105,8 @@ def up(settings: Settings) -> None:
         settings.state,
         {"PYTHONPATH": str(ROOT), "LOCAL_AWS_WARM_SPARK": "1"},
     )  # fmt: skip
+    if tmdb.NAME not in kept:
+        tmdb.start(settings)
     migrated = _start_migration(settings, airflow_environment)
 
     def deploy_when_it_answers() -> None:
@@ -158,6 +162,7 @@ def _healthy_parts(settings: Settings) -> dict[str, int]:
 def _deploy(settings: Settings) -> None:
     """Bring the infrastructure, scripts, contracts and function to what this checkout has."""
     _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
+    tmdb.put_key(settings, client(settings, "secretsmanager"))
 
 
 def _configure_airflow(settings: Settings) -> None:
@@ -176,6 +181,7 @@ def _ports(settings: Settings) -> dict[str, int]:
         "airflow_port": settings.airflow_port,
         "aws_port": settings.aws_port,
         "redshift_port": settings.redshift_port,
+        "tmdb_port": tmdb.port(settings),
     }
 
 
@@ -221,6 +227,7 @@ def _parameters(settings: Settings) -> str:
     """The template's parameters for this checkout, in the file that the deploy command reads."""
     local = json.loads((ROOT / "infra" / "parameters" / "local.json").read_text())
     local["Prefix"] = settings.prefix
+    local["TmdbBaseUrl"] = tmdb.base_url(settings)
     path = settings.state / "parameters.json"
     path.write_text(json.dumps(local, indent=2))
     return str(path)

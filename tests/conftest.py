@@ -34,6 +34,7 @@ for _name in list(os.environ):
         "PORT",
         "AWS_PORT",
         "REDSHIFT_PORT",
+        "TMDB_PORT",
     ):
         del os.environ[_name]
 # A test's Spark lives for seconds: what its thorough compiler would gain costs more than it gives.

@@ -101,6 +101,7 @@ class TmdbApi:
         key: str,
         told: list[dict[str, Any]] | None = None,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         per_second: int = PER_SECOND,
         tamper: Callable[[str, dict[str, str], Answer], Answer] = lambda path, query, answer: (
@@ -114,7 +115,7 @@ class TmdbApi:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._moments: deque[float] = deque()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
+        self._server = ThreadingHTTPServer((host, port), _handler_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}/3"
 
     def __enter__(self) -> TmdbApi:
@@ -207,13 +208,15 @@ def main(argv: list[str] | None = None) -> int:
         description="Answer as TMDB's API does, with generated films, until ended.",
     )
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 is every address")
     parser.add_argument("--films", type=int, default=DEFAULT_FILMS)
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     arguments = parser.parse_args(argv)
     key = os.environ.get("TMDB_API_KEY")
     if not key:
         parser.error("TMDB_API_KEY: expected the key that is taken, found none")
-    api = TmdbApi(key, films(arguments.films, arguments.seed), port=arguments.port)
+    made = films(arguments.films, arguments.seed)
+    api = TmdbApi(key, made, host=arguments.host, port=arguments.port)
     print(f"TMDB's stand-in answers at {api.url}", flush=True)
     api.serve()
     return 0

@@ -119,7 +119,7 @@ def test_it_follows_the_compose_specification(document: dict[str, Any]) -> None:
 def test_the_services_are_airflow_s_usual_ones_and_the_embedded_aws(
     compose: dict[str, Any],
 ) -> None:
-    expected = AIRFLOW_SERVICES | {"aws", "postgres", "producer"}
+    expected = AIRFLOW_SERVICES | {"aws", "postgres", "producer", "tmdb"}
     assert set(compose["services"]) == expected
     on_demand = {n for n, service in compose["services"].items() if service.get("profiles")}
     assert on_demand == {"producer"}
@@ -221,6 +221,16 @@ def test_the_embedded_aws_listens_where_the_others_look_for_it(compose: dict[str
     assert all(option in options for option in given)
 
 
+def test_the_stand_in_of_tmdb_is_where_the_function_asks(compose: dict[str, Any]) -> None:
+    text = (ROOT / "docker" / "initialise.py").read_text()
+    (url,) = re.findall(r'"(http://tmdb:\d+/3)"', text)
+    service = compose["services"]["tmdb"]
+    command = service["command"].split()
+    assert command[:3] == ["python", "-m", "include.sample_data.tmdb_api"]
+    assert command[3:] == ["--host", "0.0.0.0", "--port", url.rpartition(":")[2][:-2]]  # noqa: S104
+    assert f'"{service["environment"]["TMDB_API_KEY"]}"' in text
+
+
 def test_variables_are_those_of_make_up(compose: dict[str, Any], tmp_path: Path) -> None:
     settings = Settings(tmp_path, AIRFLOW_PORT, AWS_PORT, read(EXAMPLE)["MADRUGADA_PREFIX"])
     local = settings.airflow_environment()
@@ -315,7 +325,7 @@ def test_each_service_waits_for_what_it_needs(compose: dict[str, Any]) -> None:
 
 def test_everything_that_stays_up_has_a_health_check(compose: dict[str, Any]) -> None:
     staying = {n for n, s in compose["services"].items() if s.get("restart") == "unless-stopped"}
-    assert staying == (AIRFLOW_SERVICES - {"init"}) | {"aws", "postgres"}
+    assert staying == (AIRFLOW_SERVICES - {"init"}) | {"aws", "postgres", "tmdb"}
     for name in staying:
         check = compose["services"][name]["healthcheck"]
         assert check["test"][0] == "CMD", name

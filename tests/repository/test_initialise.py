@@ -28,16 +28,20 @@ def script(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         names["ran"].append((command, json.loads(last.read_text()) if last.is_file() else None))
 
     names["run"] = note
+    names["put_secret"] = lambda name, value: names["ran"].append((name, value))
     return names
 
 
 def test_it_migrates_deploys_and_makes_the_pools(script: dict[str, Any]) -> None:
     script["main"]()
-    (migrate, _), (deploy, parameters), (pools, document) = script["ran"]
+    (migrate, _), (deploy, parameters), secret, (pools, document) = script["ran"]
     assert migrate == ("airflow", "db", "migrate")
     assert deploy[1:5] == ("-m", "infra.deploy", "--stack", "madrugada")
     local = json.loads((ROOT / "infra" / "parameters" / "local.json").read_text())
-    assert parameters == {**local, "Prefix": "acme-test"}
+    assert parameters == {
+        **local, "Prefix": "acme-test", "TmdbBaseUrl": script["TMDB_BASE_URL"],
+    }  # fmt: skip
+    assert secret == ("acme-test-tmdb-api-key", script["TMDB_API_KEY"])
     assert pools[:3] == ("airflow", "pools", "import")
     assert {name: pool["slots"] for name, pool in document.items()} == {
         name: slots for name, (slots, _) in POOLS.items()
