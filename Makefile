@@ -26,7 +26,7 @@ RATE ?=
 DOOR ?= kinesis
 SOURCE ?= sample
 
-.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-pipelines test-nights test-crashes test-fuzz bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -76,8 +76,11 @@ test: setup ## the tests; slower ones are test-engines, test-nights, test-crashe
 test-engines: setup ## the embedded AWS killed while it works, Spark's deaths, a whole dbt project (minutes)
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/local_aws tests/crashes/test_embedded_aws.py
 
+test-pipelines: setup ## events to sessions and films to the star, whole, against plain Python (minutes)
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/include/clickstream tests/include/movies
+
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, late (20 minutes)
-	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e
+	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e --ignore tests/include/clickstream --ignore tests/include/movies
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import duckdb
 import pytest
 import yaml
 
+from ops import dbt_graph
 from tests.include.clickstream import reference, shop_events
 from tests.include.clickstream.conftest import (
     DAYS,
@@ -25,6 +27,9 @@ from tests.include.clickstream.conftest import (
     product_views_by_campaign,
 )
 from tests.include.clickstream.dbt_process import PROJECT
+
+# All of dbt: make test-pipelines.
+pytestmark = pytest.mark.slow
 
 TARGETS = ("duckdb", "redshift")
 
@@ -76,6 +81,12 @@ def test_where_nothing_changed_nothing_is_rebuilt(built: Built, target: str) -> 
     else:
         with duckdb.connect(built.shop.duckdb, read_only=True) as connection:
             assert from_duckdb(connection, sql) == []
+
+
+def test_the_dag_s_graph_is_dbt_s(built: Built) -> None:
+    """`make docs` writes it anew."""
+    manifest = json.loads((built.shop.folder / "redshift" / "manifest.json").read_text())
+    assert (PROJECT / "graph.json").read_text() == dbt_graph.text(manifest)
 
 
 def test_the_lake_joins_with_conversions_without_being_loaded(built: Built) -> None:

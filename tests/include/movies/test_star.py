@@ -67,6 +67,7 @@ def spoiled(folder: Path) -> None:
     path.write_text(text[: text.rstrip("\n").rindex("|", 0, -60)], encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_night_on_the_sample_is_what_plain_python_says(
     night: MoviesNight, api: Api, tmdb: Any, tmp_path: Path
 ) -> None:
