@@ -54,7 +54,8 @@ def bronze_keys(s3: Any) -> set[str]:
 def test_by_hand_copies_unchanged_and_writes_the_manifest(aws, ingest, sample) -> None:
     put_stores(aws, sample.folder)
     put_orders(aws, (sample.folder / "sales_data.csv").read_bytes())
-    answer = ingest.handler({"delivery_date": DAY}, None)
+    sources = ["orders", "stores"]
+    answer = ingest.handler({"delivery_date": DAY, "sources": sources}, None)
     assert [d["status"] for d in answer["deliveries"]] == ["complete", "complete"]
     written = manifest(aws, "stores")
     assert [f["dataset"] for f in written["files"]] == list(STORE_FILES)
@@ -310,7 +311,10 @@ def test_bronze_is_the_delivery_once_landing_is_emptied(aws, ingest) -> None:
     [
         ({}, "delivery_date: expected YYYY-MM-DD, found None"),
         ({"delivery_date": "05/01/2026"}, "found '05/01/2026'"),
-        ({"delivery_date": DAY, "sources": ["shops"]}, "unknown 'shops'; expected some of orders"),
+        (
+            {"delivery_date": DAY, "sources": ["shops"]},
+            "unknown 'shops'; expected some of catalogue, orders",
+        ),
     ],
 )
 def test_a_bad_call_says_what_was_expected(ingest, payload, said) -> None:
