@@ -77,10 +77,10 @@ test-engines: setup ## the embedded AWS killed while it works, Spark's deaths, a
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/local_aws tests/crashes/test_embedded_aws.py
 
 test-pipelines: setup ## events to sessions and films to the star, whole, against plain Python (minutes)
-	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/include/clickstream tests/include/movies
+	@$(VENV)/bin/pytest -q -n 2 --dist loadfile -m slow tests/include/clickstream tests/include/movies tests/include/test_events.py tests/plugins/lake
 
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, late (20 minutes)
-	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e --ignore tests/include/clickstream --ignore tests/include/movies
+	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e --ignore tests/include/clickstream --ignore tests/include/movies --ignore tests/include/test_events.py
 
 test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout

@@ -147,7 +147,8 @@ class Settings:
             "AIRFLOW__API__SECRET_KEY": self.secret("api"),
             "AIRFLOW__API_AUTH__JWT_SECRET": self.secret("jwt"),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+            # A file that was changed is read at once; the others are parsed again now and then.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # What vanished is missed within a minute, not within five (`make test-crashes`).

@@ -359,7 +359,7 @@ def test_a_small_file_is_numbered_without_counting_first(spark, tmp_path: Path) 
 
 def test_sources_that_no_contract_names_are_refused(compiled) -> None:
     with pytest.raises(
-        JobError, match="expected a comma list of .*orders, stores, clickstream.*, found shops"
+        JobError, match=r"expected a comma list of .*orders, stores, clickstream.*, found shops"
     ):
         compiled.datasets_of(["shops"])
     assert [d.name for d in compiled.datasets_of(["orders"])] == ["sales_data"]

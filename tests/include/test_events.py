@@ -225,6 +225,7 @@ def test_each_bad_line_has_its_fate_and_nothing_personal_is_written(
         assert personal not in written
 
 
+@pytest.mark.slow
 def test_days_come_in_any_order_and_a_day_takes_in_what_came_late(events: Events) -> None:
     """Nights are run Tuesday, Monday, and Monday again once more of it was found."""
     shared, other = event("shared"), event("other", user_domain_id="cookie-2")

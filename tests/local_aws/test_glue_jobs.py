@@ -373,6 +373,7 @@ class TestRuns:
         assert "s3://never-made" in run["ErrorMessage"]
         assert "never-made" not in {each["Name"] for each in account.s3.list_buckets()["Buckets"]}
 
+    @pytest.mark.slow
     def test_dynamic_overwrite_replaces_only_the_partitions_written(self, account: Account) -> None:
         run = account.run(
             "partitions",

@@ -19,6 +19,9 @@ from tests.include.movies import reference
 from tests.include.movies.conftest import BRONZE, CONTRACTS_URI, DAY, Api
 from tests.include.night import GOLD, SILVER, Night, _runs
 
+# Whole Spark runs: make test-pipelines.
+pytestmark = pytest.mark.slow
+
 SOURCES = ("catalogue", "tmdb")
 MOVIES = "RAW/Local/CSV/Movies/2026/01/05/movies.csv"
 FILMS = "RAW/TMDB/JSON/2026/01/05/movies.json"
@@ -67,7 +70,6 @@ def spoiled(folder: Path) -> None:
     path.write_text(text[: text.rstrip("\n").rindex("|", 0, -60)], encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_a_night_on_the_sample_is_what_plain_python_says(
     night: MoviesNight, api: Api, tmdb: Any, tmp_path: Path
 ) -> None:

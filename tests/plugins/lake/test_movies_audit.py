@@ -92,6 +92,7 @@ PAIRS = {
 NOT_THEIRS = "dim_nome_filme: pairs as tb_csv and tb_json have their titles"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said", "differ"),
     [
