@@ -20,6 +20,7 @@ from ops.nightly import trigger, watch
 from ops.settings import ROOT, Settings
 
 DAG = "sales_nightly"
+HERE = Path(__file__).resolve().parent
 
 
 def free_ports(count: int) -> list[int]:
@@ -105,6 +106,10 @@ class Stack:
         return len(self.client("glue").get_job_runs(JobName=job, MaxResults=200)["JobRuns"])
 
 
+RUNNING: list[Stack] = []
+"""The stacks that fixtures have started and nobody has ended."""
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
@@ -121,10 +126,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         state=state, airflow_port=airflow_port, aws_port=aws_port, prefix="madrugada-local"
     )
     running = Stack(settings, environment)
+    RUNNING.append(running)
     try:
         up = running.ops("stack", "up")
         assert up.returncode == 0, up.stdout + up.stderr
         yield running
     finally:
-        running.ops("stack", "stop")
-        assert not processes.of_stack(state)
+        end_stacks()
+
+
+def end_stacks() -> None:
+    while RUNNING:
+        stack = RUNNING.pop()
+        stack.ops("stack", "stop")
+        assert not processes.of_stack(stack.settings.state)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The stack ends with the last of these tests: other files' need the processor themselves."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        end_stacks()
