@@ -113,12 +113,14 @@ RUNNING: list[Stack] = []
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     state = tmp_path_factory.mktemp("stack")
-    airflow_port, aws_port = free_ports(2)
+    airflow_port, aws_port, redshift_port, tmdb_port = free_ports(4)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "AWS_"))},
         "MADRUGADA_STATE": str(state),
         "PORT": str(airflow_port),
         "AWS_PORT": str(aws_port),
+        "REDSHIFT_PORT": str(redshift_port),
+        "TMDB_PORT": str(tmdb_port),
         # A night without its delivery gives up when the sensor looks a second time.
         "MADRUGADA_DELIVERY_PATIENCE_SECONDS": "20",
     }
