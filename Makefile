@@ -70,7 +70,7 @@ sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)
 logs: setup ## the last lines of every process (LOG=scheduler follows one)
 	@$(PY) -m ops.logs "$(LOG)"
 
-test: setup ## the tests; slower ones are test-engines, test-nights, test-crashes and test-fuzz
+test: setup ## the tests; slower ones are test-engines, -pipelines, -nights, -crashes and -fuzz
 	@$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
 test-engines: setup ## the embedded AWS killed while it works, Spark's deaths, a whole dbt project (minutes)

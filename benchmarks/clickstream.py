@@ -17,7 +17,6 @@ import gzip
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import Memory  # noqa: E402
+from benchmarks.sales_night import ops  # noqa: E402
 from include.sample_data import event_producer  # noqa: E402
 from include.sample_data.events import Options, lines  # noqa: E402
 from ops import sql  # noqa: E402
@@ -46,12 +46,6 @@ OF_AN_OBJECT = 100_000
 """Events in each object that is laid into bronze: about 64 MB before compression, as Firehose's."""
 QUIET_SECONDS = 30
 """When no object has come for so long after the end of a load, all has come that ever will."""
-
-
-def ops(environment: dict[str, str], module: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", f"ops.{module}", *arguments], cwd=ROOT, env=environment, check=True
-    )
 
 
 def objects(settings: Settings, day: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_PORT = 8080
 AWS_PORT = 4566
 REDSHIFT_PORT = 5439
+TMDB_PORT = 4570
 
 
 MAINTENANCE = {
@@ -33,8 +34,9 @@ class Settings:
     Attributes:
         state: folder of everything that survives `make stop` (databases, objects, logs).
         airflow_port, aws_port: TCP ports on 127.0.0.1.
-        chosen_redshift_port: where Redshift is to answer to what speaks PostgreSQL's protocol; 0 is
-            as far from the usual port as the embedded AWS is from its own.
+        chosen_redshift_port, chosen_tmdb_port: where Redshift is to answer to what speaks
+            PostgreSQL's protocol, and where the stand-in of TMDB's API; 0 is as far from the usual
+            port as the embedded AWS is from its own.
         prefix: what every bucket name begins with.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     region: str = "us-east-1"
     account: str = "123456789012"
     chosen_redshift_port: int = 0
+    chosen_tmdb_port: int = 0
 
     @classmethod
     def load(cls) -> Settings:
@@ -57,19 +60,23 @@ class Settings:
         saved = state / "stack.json"
         running = json.loads(saved.read_text()) if saved.exists() else {}
         aws_port = _port("AWS_PORT", running.get("aws_port", AWS_PORT))
-        same = aws_port == running.get("aws_port")
-        redshift_port = _port("REDSHIFT_PORT", running.get("redshift_port") if same else None)
+        beside = running if aws_port == running.get("aws_port") else {}
         return cls(
             state=state,
             airflow_port=_port("PORT", running.get("airflow_port", AIRFLOW_PORT)),
             aws_port=aws_port,
             prefix=os.environ.get("MADRUGADA_PREFIX") or "madrugada-local",
-            chosen_redshift_port=0 if redshift_port == _beside(aws_port) else redshift_port,
+            chosen_redshift_port=_chosen("REDSHIFT_PORT", REDSHIFT_PORT, aws_port, beside),
+            chosen_tmdb_port=_chosen("TMDB_PORT", TMDB_PORT, aws_port, beside),
         )
 
     @property
     def redshift_port(self) -> int:
-        return self.chosen_redshift_port or _beside(self.aws_port)
+        return self.chosen_redshift_port or _beside(self.aws_port, REDSHIFT_PORT)
+
+    @property
+    def tmdb_port(self) -> int:
+        return self.chosen_tmdb_port or _beside(self.aws_port, TMDB_PORT)
 
     @property
     def aws_url(self) -> str:
@@ -179,9 +186,15 @@ class Settings:
         }
 
 
-def _beside(aws_port: int) -> int:
-    """Redshift's port for an embedded AWS's, so that a second stack needs no third choice."""
-    away = REDSHIFT_PORT - AWS_PORT
+def _chosen(variable: str, usual: int, aws_port: int, running: dict[str, int]) -> int:
+    """The port of the environment, or of the running stack; 0 when it is the one beside AWS's."""
+    port = _port(variable, running.get(variable.lower()))
+    return 0 if port == _beside(aws_port, usual) else port
+
+
+def _beside(aws_port: int, usual: int) -> int:
+    """A port for an embedded AWS's, so that a second stack needs no choice of its own for it."""
+    away = usual - AWS_PORT
     return aws_port + (away if aws_port + away < 65536 else -away)
 
 

@@ -68,7 +68,7 @@ def check_machine(settings: Settings, running: Collection[str] = ()) -> None:
         ("api-server", settings.airflow_port, "PORT", 8081),
         ("aws", settings.aws_port, "AWS_PORT", 4567),
         ("aws", settings.redshift_port, "REDSHIFT_PORT", 5440),
-        (tmdb.NAME, tmdb.port(settings), "TMDB_PORT", 4571),
+        (tmdb.NAME, settings.tmdb_port, "TMDB_PORT", 4571),
     ):
         if part not in running and not processes.is_free(port):
             raise OpsError(
@@ -181,7 +181,7 @@ def _ports(settings: Settings) -> dict[str, int]:
         "airflow_port": settings.airflow_port,
         "aws_port": settings.aws_port,
         "redshift_port": settings.redshift_port,
-        "tmdb_port": tmdb.port(settings),
+        "tmdb_port": settings.tmdb_port,
     }
 
 

@@ -9,28 +9,20 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops import processes
-from ops.settings import ROOT, OpsError, Settings
+from ops.settings import ROOT, Settings
 
 NAME = "tmdb"
-PORTS_ABOVE_AWS = 4
-
-
-def port(settings: Settings) -> int:
-    """TMDB_PORT, or the one that is four above the embedded AWS's."""
-    given = os.environ.get("TMDB_PORT", "")
-    if given and not given.isdigit():
-        raise OpsError(f"TMDB_PORT={given!r} is not a port: expected a number from 1 to 65535.")
-    return int(given) if given else settings.aws_port + PORTS_ABOVE_AWS
 
 
 def base_url(settings: Settings) -> str:
     """What the template's TmdbBaseUrl is on this stack; TMDB_BASE_URL names the API itself."""
-    return os.environ.get("TMDB_BASE_URL") or f"http://127.0.0.1:{port(settings)}/3"
+    return os.environ.get("TMDB_BASE_URL") or f"http://127.0.0.1:{settings.tmdb_port}/3"
 
 
 def start(settings: Settings) -> int:
     """Start the stand-in as a process of the stack; gives its id."""
-    command = [sys.executable, "-m", "include.sample_data.tmdb_api", "--port", str(port(settings))]
+    port = str(settings.tmdb_port)
+    command = [sys.executable, "-m", "include.sample_data.tmdb_api", "--port", port]
     environment = {"PYTHONPATH": str(ROOT), "TMDB_API_KEY": settings.secret("tmdb-api-key")}
     return processes.start(NAME, command, settings.state, environment)
 

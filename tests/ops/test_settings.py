@@ -55,17 +55,17 @@ def test_a_second_stack_s_redshift_has_a_port_of_its_own(
     assert Settings.load().redshift_port == 6000
 
 
-def test_the_running_stack_s_redshift_is_found(
+def test_the_running_stack_s_other_ports_are_found(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = {"airflow_port": 8081, "aws_port": 4567, "redshift_port": 6000}
+    ports = {"airflow_port": 8081, "aws_port": 4567, "redshift_port": 6000, "tmdb_port": 6001}
     (state / "stack.json").write_text(json.dumps(ports))
-    assert Settings.load().redshift_port == 6000
+    assert (Settings.load().redshift_port, Settings.load().tmdb_port) == (6000, 6001)
     monkeypatch.setenv("AWS_PORT", "4600")
-    assert Settings.load().redshift_port == 5473
+    assert (Settings.load().redshift_port, Settings.load().tmdb_port) == (5473, 4604)
 
 
-@pytest.mark.parametrize("variable", ["PORT", "AWS_PORT", "REDSHIFT_PORT"])
+@pytest.mark.parametrize("variable", ["PORT", "AWS_PORT", "REDSHIFT_PORT", "TMDB_PORT"])
 @pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80.5"])
 def test_a_port_that_is_none_is_refused(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str

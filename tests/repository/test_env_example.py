@@ -11,8 +11,7 @@ import pytest
 
 from local_aws.glue.spark_host import SparkSettings
 from madrugada.settings import settings as pipeline_settings
-from ops import tmdb
-from ops.settings import AIRFLOW_PORT, AWS_PORT, REDSHIFT_PORT, Settings
+from ops.settings import AIRFLOW_PORT, AWS_PORT, REDSHIFT_PORT, TMDB_PORT, Settings
 from tests.conftest import ROOT
 from tests.repository.dotenv import EXAMPLE, read
 
@@ -36,7 +35,7 @@ def test_the_values_are_the_code_s_defaults(
         "PORT": str(AIRFLOW_PORT),
         "AWS_PORT": str(AWS_PORT),
         "REDSHIFT_PORT": str(REDSHIFT_PORT),
-        "TMDB_PORT": str(tmdb.port(settings)),
+        "TMDB_PORT": str(TMDB_PORT),
         "MADRUGADA_PREFIX": settings.prefix,
         "MADRUGADA_DELIVERY_PATIENCE_SECONDS": environment["MADRUGADA_DELIVERY_PATIENCE_SECONDS"],
         "MADRUGADA_KEEP_VERSIONS": str(pipeline.keep_versions),
