@@ -43,19 +43,16 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, t
 
 from madrugada import defaults
 from madrugada.assets import PUBLISHED_CLICKSTREAM
-from madrugada.audit import AthenaAuditOperator
 from madrugada.clickstream import QUARANTINE, SOURCE, TURN
-from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
 from madrugada.dbt import dbt_models
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
-from madrugada.jobs import ReattachingGlueJobOperator
-from madrugada.publishing import PublishTablesOperator
-from madrugada.report import delivered_keys, job_report
+from madrugada.layers import MACROS, build_audit_publish
+from madrugada.report import delivered_keys
 from madrugada.settings import settings
-from madrugada.staging import candidate
 from madrugada.turn import turn_at
+from madrugada.warehouse import create_external_schema
 
 AWS = settings()
 
@@ -76,11 +73,7 @@ with DAG(
     tags=["clickstream", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={
-        "candidate": candidate,
-        "delivered_keys": delivered_keys,
-        "job_report": job_report,
-    },
+    user_defined_macros={**MACROS, "delivered_keys": delivered_keys},
     params={
         "delivery_date": Param(
             None,
@@ -127,46 +120,15 @@ with DAG(
 
     take_turn, pass_turn = turn_at(TURN)
 
-    build_silver = ReattachingGlueJobOperator(
-        task_id="build_silver",
-        job_name=AWS.clickstream_to_silver_job,
-        script_args={
-            "--delivery_date": night["delivery_date"],
-            "--sources": night["sources"],
-            RUN_ARGUMENT: "{{ run_id }}",
-        },
-        run_argument=RUN_ARGUMENT,
-        stop_job_run_on_kill=True,
-        verbose=True,
-        pool=defaults.GLUE_POOL,
-    )
-
-    audit_silver = AthenaAuditOperator(
-        task_id="audit_silver",
+    silver = build_audit_publish(
+        "silver",
+        job=AWS.clickstream_to_silver_job,
+        arguments={"--delivery_date": night["delivery_date"], "--sources": night["sources"]},
         query="athena/audit/silver.sql",
         params={"quarantine": QUARANTINE},
-        workgroup=AWS.athena_workgroup,
     )
 
-    publish_silver = PublishTablesOperator(
-        task_id="publish_silver",
-        layer="silver",
-        database=AWS.silver_database,
-        staging_database=AWS.staging_database,
-        version=build_silver.output,
-    )
-
-    # External DDL cannot run inside the transaction that a batch is.
-    create_external_schema = RedshiftDataOperator(
-        task_id="create_external_schema",
-        sql="redshift/schema/create_external_schema.sql",
-        params={
-            "schema": "spectrum_silver",
-            "glue_database": AWS.silver_database,
-            "role": AWS.role("redshift"),
-        },
-        **AWS.redshift,
-    )
+    external_schema = create_external_schema("spectrum_silver", "silver")
 
     # Staging, sessions, conversions and the funnel: a task for each, with its tests.
     models = dbt_models("clickstream", group_id="models", pool=defaults.WAREHOUSE_POOL)
@@ -219,8 +181,8 @@ with DAG(
 
     report = reconcile(
         night,
-        {"silver": build_silver.output},
-        {"silver": audit_silver.output},
+        {"silver": silver.build.output},
+        {"silver": silver.audit.output},
         ask_athena.output,
         ask_redshift.output,
         ask_spectrum.output,
@@ -233,11 +195,10 @@ with DAG(
         message=report,
     )
 
-    # The night, from left to right.
+    # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_the_day >> close_day >> crawl_bronze >> take_turn
-    take_turn >> build_silver >> audit_silver >> publish_silver
-    take_turn >> create_external_schema
-    [publish_silver, create_external_schema] >> models
+    take_turn >> [silver.build, external_schema]
+    [silver.publish, external_schema] >> models
     models >> [ask_athena, ask_redshift, ask_spectrum]
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
 

@@ -36,13 +36,8 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
 from madrugada import clickstream, defaults, movies, sales
-from madrugada.audit import AthenaAuditOperator
-from madrugada.costs import RUN_ARGUMENT
-from madrugada.jobs import ReattachingGlueJobOperator
-from madrugada.publishing import PublishTablesOperator
-from madrugada.report import job_report
+from madrugada.layers import MACROS, build_audit_publish
 from madrugada.settings import settings
-from madrugada.staging import candidate
 from madrugada.turn import turn_at
 
 AWS = settings()
@@ -58,7 +53,7 @@ with DAG(
     tags=["maintenance", "weekly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={"candidate": candidate, "job_report": job_report},
+    user_defined_macros=MACROS,
     params={
         "dry_run": Param(
             False,
@@ -101,37 +96,22 @@ with DAG(
     for layer in LAYERS:
         uneven = find_uneven_files.override(task_id=f"find_uneven_{layer}")(layer)
 
-        compact = ReattachingGlueJobOperator(
-            task_id=f"compact_{layer}",
-            job_name=AWS.compact_table_job,
-            script_args={
+        compacted = build_audit_publish(
+            layer,
+            job=AWS.compact_table_job,
+            arguments={
                 "--layer": layer,
                 "--tables": uneven,
                 "--target_bytes": str(AWS.target_file_bytes),
-                # The layer too: it is the same job, and its other layer's run is not this task's.
-                RUN_ARGUMENT: f"{{{{ run_id }}}} {layer}",
             },
-            run_argument=RUN_ARGUMENT,
-            stop_job_run_on_kill=True,
-            verbose=True,
-            pool=defaults.GLUE_POOL,
-        )
-
-        audit = AthenaAuditOperator(
-            task_id=f"audit_compacted_{layer}",
             query="athena/audit/compacted.sql",
             params={"layer": layer},
-            workgroup=AWS.athena_workgroup,
+            names=("compact_{}", "audit_compacted_{}", "publish_compacted_{}"),
+            # The layer too: it is the same job, and its other layer's run is not this task's.
+            run=f"{{{{ run_id }}}} {layer}",
         )
 
-        publish = PublishTablesOperator(
-            task_id=f"publish_compacted_{layer}",
-            layer=layer,
-            database=AWS.database(layer),
-            staging_database=AWS.staging_database,
-            version=compact.output,
-        )
-
-        removed >> uneven >> compact >> audit >> publish >> pass_turn
+        removed >> uneven >> compacted.build
+        compacted.publish >> pass_turn
 
     pass_turn.as_teardown(setups=take_turn)

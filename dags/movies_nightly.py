@@ -43,17 +43,13 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, t
 
 from madrugada import defaults
 from madrugada.assets import PUBLISHED_MOVIES
-from madrugada.audit import AthenaAuditOperator
-from madrugada.costs import RUN_ARGUMENT
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
-from madrugada.jobs import ReattachingGlueJobOperator
+from madrugada.layers import MACROS, build_audit_publish
 from madrugada.movies import CATALOGUE, QUARANTINE, TMDB, TURN
-from madrugada.publishing import PublishTablesOperator
-from madrugada.report import job_report
 from madrugada.settings import settings
-from madrugada.staging import candidate
 from madrugada.turn import turn_at
+from madrugada.warehouse import create_external_schema
 
 AWS = settings()
 
@@ -83,7 +79,7 @@ with DAG(
     tags=["movies", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={"candidate": candidate, "job_report": job_report},
+    user_defined_macros=MACROS,
     params={
         "delivery_date": Param(
             None,
@@ -166,33 +162,12 @@ with DAG(
         execution_timeout=STATEMENT,
     ).expand(query=[f"athena/bronze/{dataset}_day.sql" for dataset in DELIVERED])
 
-    build_silver = ReattachingGlueJobOperator(
-        task_id="build_silver",
-        job_name=AWS.movies_to_silver_job,
-        script_args={
-            "--delivery_date": night["delivery_date"],
-            "--sources": night["sources"],
-            RUN_ARGUMENT: "{{ run_id }}",
-        },
-        run_argument=RUN_ARGUMENT,
-        stop_job_run_on_kill=True,
-        verbose=True,
-        pool=defaults.GLUE_POOL,
-    )
-
-    audit_silver = AthenaAuditOperator(
-        task_id="audit_silver",
+    silver = build_audit_publish(
+        "silver",
+        job=AWS.movies_to_silver_job,
+        arguments={"--delivery_date": night["delivery_date"], "--sources": night["sources"]},
         query="athena/audit/silver.sql",
         params={"quarantine": QUARANTINE},
-        workgroup=AWS.athena_workgroup,
-    )
-
-    publish_silver = PublishTablesOperator(
-        task_id="publish_silver",
-        layer="silver",
-        database=AWS.silver_database,
-        staging_database=AWS.staging_database,
-        version=build_silver.output,
     )
 
     # A view follows the table that it is of, whichever version is published.
@@ -202,45 +177,14 @@ with DAG(
         execution_timeout=STATEMENT,
     ).expand(query=["athena/schema/tb_csv.sql", "athena/schema/tb_json.sql"])
 
-    build_gold = ReattachingGlueJobOperator(
-        task_id="build_gold",
-        job_name=AWS.movies_silver_to_gold_job,
-        script_args={
-            "--delivery_date": night["delivery_date"],
-            "--sources": night["sources"],
-            RUN_ARGUMENT: "{{ run_id }}",
-        },
-        run_argument=RUN_ARGUMENT,
-        stop_job_run_on_kill=True,
-        verbose=True,
-        pool=defaults.GLUE_POOL,
-    )
-
-    audit_gold = AthenaAuditOperator(
-        task_id="audit_gold",
+    gold = build_audit_publish(
+        "gold",
+        job=AWS.movies_silver_to_gold_job,
+        arguments={"--delivery_date": night["delivery_date"], "--sources": night["sources"]},
         query="athena/audit/movies_gold.sql",
-        workgroup=AWS.athena_workgroup,
     )
 
-    publish_gold = PublishTablesOperator(
-        task_id="publish_gold",
-        layer="gold",
-        database=AWS.gold_database,
-        staging_database=AWS.staging_database,
-        version=build_gold.output,
-    )
-
-    # External DDL cannot run inside the transaction that a batch is.
-    create_external_schema = RedshiftDataOperator(
-        task_id="create_external_schema",
-        sql="redshift/schema/create_external_schema.sql",
-        params={
-            "schema": "spectrum",
-            "glue_database": AWS.gold_database,
-            "role": AWS.role("redshift"),
-        },
-        **AWS.redshift,
-    )
+    external_schema = create_external_schema("spectrum", "gold")
 
     ask_athena = AthenaOperator.partial(
         task_id="ask_athena",
@@ -287,8 +231,8 @@ with DAG(
 
     report = reconcile(
         night,
-        {"silver": build_silver.output, "gold": build_gold.output},
-        {"silver": audit_silver.output, "gold": audit_gold.output},
+        {"silver": silver.build.output, "gold": gold.build.output},
+        {"silver": silver.audit.output, "gold": gold.audit.output},
         ask_athena.output,
         ask_spectrum.output,
     )
@@ -300,19 +244,19 @@ with DAG(
         message=report,
     )
 
-    # The night, from left to right.
+    # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_catalogue >> check_catalogue >> take_turn
     night >> fetch_films >> take_turn
-    take_turn >> build_silver >> audit_silver >> publish_silver >> create_views
-    publish_silver >> build_gold >> audit_gold >> publish_gold
+    take_turn >> silver.build
+    silver.publish >> [create_views, gold.build]
 
     # Silver's audit counts in bronze's tables, gold's in silver's views.
-    take_turn >> create_tables >> add_day >> audit_silver
-    create_views >> audit_gold
+    take_turn >> create_tables >> add_day >> silver.audit
+    create_views >> gold.audit
 
-    take_turn >> create_external_schema
-    [publish_gold, create_external_schema] >> ask_spectrum
-    publish_gold >> ask_athena
+    take_turn >> external_schema
+    [gold.publish, external_schema] >> ask_spectrum
+    gold.publish >> ask_athena
     [ask_athena, ask_spectrum] >> report >> send_report
 
     # Whatever is cleared between these two takes them along.

@@ -40,19 +40,14 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, get_current_context, t
 
 from madrugada import defaults
 from madrugada.assets import PUBLISHED_SALES
-from madrugada.audit import AthenaAuditOperator
-from madrugada.costs import RUN_ARGUMENT
 from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
-from madrugada.jobs import ReattachingGlueJobOperator
-from madrugada.publishing import PublishTablesOperator
-from madrugada.report import job_report
+from madrugada.layers import MACROS, build_audit_publish
 from madrugada.sales import QUARANTINE, SALES, TURN
 from madrugada.settings import settings
-from madrugada.staging import candidate
 from madrugada.turn import turn_at
-from madrugada.warehouse import MACROS
+from madrugada.warehouse import LOAD_MACROS, create_external_schema
 
 AWS = settings()
 
@@ -86,11 +81,7 @@ with DAG(
     tags=["sales", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={
-        "candidate": candidate,
-        "job_report": job_report,
-        **MACROS,
-    },
+    user_defined_macros={**MACROS, **LOAD_MACROS},
     params={
         "delivery_date": Param(
             None,
@@ -144,62 +135,20 @@ with DAG(
 
     take_turn, pass_turn = turn_at(TURN)
 
-    build_silver = ReattachingGlueJobOperator(
-        task_id="build_silver",
-        job_name=AWS.bronze_to_silver_job,
-        script_args={
-            "--delivery_date": night["delivery_date"],
-            "--sources": night["sources"],
-            RUN_ARGUMENT: "{{ run_id }}",
-        },
-        run_argument=RUN_ARGUMENT,
-        stop_job_run_on_kill=True,
-        verbose=True,
-        pool=defaults.GLUE_POOL,
-    )
-
-    audit_silver = AthenaAuditOperator(
-        task_id="audit_silver",
+    silver = build_audit_publish(
+        "silver",
+        job=AWS.bronze_to_silver_job,
+        arguments={"--delivery_date": night["delivery_date"], "--sources": night["sources"]},
         query="athena/audit/silver.sql",
         params={"quarantine": QUARANTINE},
-        workgroup=AWS.athena_workgroup,
     )
 
-    publish_silver = PublishTablesOperator(
-        task_id="publish_silver",
-        layer="silver",
-        database=AWS.silver_database,
-        staging_database=AWS.staging_database,
-        version=build_silver.output,
-    )
-
-    build_gold = ReattachingGlueJobOperator(
-        task_id="build_gold",
-        job_name=AWS.sales_silver_to_gold_job,
+    gold = build_audit_publish(
+        "gold",
+        job=AWS.sales_silver_to_gold_job,
         # Gold is always built whole, from whatever silver has of every source.
-        script_args={
-            "--delivery_date": night["delivery_date"],
-            "--sources": ",".join(DATASETS),
-            RUN_ARGUMENT: "{{ run_id }}",
-        },
-        run_argument=RUN_ARGUMENT,
-        stop_job_run_on_kill=True,
-        verbose=True,
-        pool=defaults.GLUE_POOL,
-    )
-
-    audit_gold = AthenaAuditOperator(
-        task_id="audit_gold",
+        arguments={"--delivery_date": night["delivery_date"], "--sources": ",".join(DATASETS)},
         query="athena/audit/gold.sql",
-        workgroup=AWS.athena_workgroup,
-    )
-
-    publish_gold = PublishTablesOperator(
-        task_id="publish_gold",
-        layer="gold",
-        database=AWS.gold_database,
-        staging_database=AWS.staging_database,
-        version=build_gold.output,
     )
 
     create_tables = RedshiftDataOperator(
@@ -211,20 +160,10 @@ with DAG(
         **AWS.redshift,
     )
 
-    # External DDL cannot run inside the transaction that a batch is.
-    create_external_schema = RedshiftDataOperator(
-        task_id="create_external_schema",
-        sql="redshift/schema/create_external_schema.sql",
-        params={
-            "schema": "spectrum",
-            "glue_database": AWS.gold_database,
-            "role": AWS.role("redshift"),
-        },
-        **AWS.redshift,
-    )
+    external_schema = create_external_schema("spectrum", "gold")
 
     # Facts by key and marts whole; then what gold no longer has goes from the facts too.
-    load_warehouse = SALES.load(publish_gold.output)
+    load_warehouse = SALES.load(gold.publish.output)
     prune_warehouse = SALES.prune()
 
     ask_athena = AthenaOperator.partial(
@@ -278,8 +217,8 @@ with DAG(
 
     report = reconcile(
         night,
-        {"silver": build_silver.output, "gold": build_gold.output},
-        {"silver": audit_silver.output, "gold": audit_gold.output},
+        {"silver": silver.build.output, "gold": gold.build.output},
+        {"silver": silver.audit.output, "gold": gold.audit.output},
         ask_athena.output,
         ask_redshift.output,
         ask_spectrum.output,
@@ -292,17 +231,17 @@ with DAG(
         message=report,
     )
 
-    # The night, from left to right.
+    # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_delivery >> check_delivery >> crawl_bronze >> take_turn
-    take_turn >> build_silver >> audit_silver >> publish_silver
-    publish_silver >> build_gold >> audit_gold >> publish_gold
+    take_turn >> silver.build
+    silver.publish >> gold.build
 
     # The warehouse is made ready while the lake is built.
-    take_turn >> [create_tables, create_external_schema]
-    [publish_gold, create_tables] >> load_warehouse
+    take_turn >> [create_tables, external_schema]
+    [gold.publish, create_tables] >> load_warehouse
 
     # All three are asked once all is loaded, and again when the load is cleared.
-    [load_warehouse, create_external_schema] >> prune_warehouse
+    [load_warehouse, external_schema] >> prune_warehouse
     prune_warehouse >> [ask_athena, ask_redshift, ask_spectrum]
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
 

@@ -36,7 +36,7 @@ from madrugada import defaults
 from madrugada.sales import SALES, TURN
 from madrugada.settings import settings
 from madrugada.turn import turn_at
-from madrugada.warehouse import MACROS
+from madrugada.warehouse import LOAD_MACROS
 
 AWS = settings()
 
@@ -50,7 +50,7 @@ with DAG(
     tags=["sales", "on demand"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros=MACROS,
+    user_defined_macros=LOAD_MACROS,
     params={
         "layer": Param(
             "gold",

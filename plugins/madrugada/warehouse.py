@@ -1,4 +1,4 @@
-"""Published gold tables into the warehouse, for every DAG that changes what is published."""
+"""Published tables into the warehouse, for every DAG that changes what is published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from madrugada import defaults
 from madrugada.publishing import published_key
 from madrugada.settings import settings
 
-MACROS = {"published_key": published_key}
+LOAD_MACROS = {"published_key": published_key}
 """What the loads' templates call; the DAG must have it among its `user_defined_macros`."""
 
 
@@ -65,3 +65,18 @@ class Warehouse:
             sql=[f"redshift/prune/{table}.sql" for table in self.facts],
             **target,
         )
+
+
+def create_external_schema(name: str, layer: str) -> RedshiftDataOperator:
+    """Show the published tables of `silver` or `gold` to Spectrum as the schema `name`.
+
+    A task of its own: external DDL cannot run inside the transaction that a batch is.
+    """
+    aws = settings()
+    target: Any = aws.redshift
+    return RedshiftDataOperator(
+        task_id="create_external_schema",
+        sql="redshift/schema/create_external_schema.sql",
+        params={"schema": name, "glue_database": aws.database(layer), "role": aws.role("redshift")},
+        **target,
+    )
