@@ -275,7 +275,9 @@ class SilverRun:
             ]
 
         def append(frames: list[DataFrame], first: bool) -> None:
-            together = reduce(DataFrame.unionByName, frames)
+            # One file of few rows, found by as many tasks as there are: a task that writes all would
+            # also read all.
+            together = reduce(DataFrame.unionByName, frames).repartition(1)
             write_parquet(together, self.location(self.options.quarantine), 1, append=not first)
             for name, rules in self._count_quarantined().items():
                 reports[name]["quarantined"] = dict(sorted(rules.items()))
