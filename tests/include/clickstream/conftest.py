@@ -89,7 +89,7 @@ def from_redshift(warehouse: Warehouse, query: str) -> list[Row]:
 
 
 def delete_and_insert(sessions: str) -> list[str]:
-    """The strategy of `sessions`, for what its compiled SQL gives."""
+    """The strategy of `sessions` and its hook, for what its compiled SQL gives."""
     columns = ", ".join(SESSION_COLUMNS)
     return [
         f"create table clickstream.fresh as {sessions}",
@@ -97,6 +97,10 @@ def delete_and_insert(sessions: str) -> list[str]:
         " where cookie_id in (select cookie_id from clickstream.fresh)",
         f"insert into clickstream.sessions ({columns}) select {columns} from clickstream.fresh",
         "drop table clickstream.fresh",
+        "delete from clickstream.sessions where cookie_id in"
+        " (select known.cookie_id from clickstream.sessions known"
+        " left join clickstream.stg_events events on events.cookie_id = known.cookie_id"
+        " where events.cookie_id is null)",
     ]
 
 

@@ -207,6 +207,9 @@ def test_nights_in_any_order_give_what_the_reference_says(
         nights.run(loaded)
         if len(loaded) == 4:
             assert nights.differ_from_a_full_refresh() == 0
+            # A rollback of silver: cookies of the other nights are not there any more.
+            nights.run({max(loaded)})
+            assert nights.differ_from_a_full_refresh() == 0
     for model in MODELS:
         found = from_duckdb(nights.connection, f"from clickstream.{model}")
         assert found == truth[model], model
@@ -219,7 +222,7 @@ def test_nights_in_any_order_give_what_the_reference_says(
 def test_dbt_itself_on_redshift(built: Built) -> None:
     """Models, tests and unit tests of the whole project, anew and incrementally, by the wire.
 
-    A cookie that silver lost is told of, and mended.
+    Cookies that silver has no more lose their sessions.
     """
     shop = built.shop
     tests = {"sessions_hold_every_event", "funnel_counts_every_session", *unit_tests()}
@@ -235,9 +238,7 @@ def test_dbt_itself_on_redshift(built: Built) -> None:
                 assert found[model] == in_order(rows), model
         assert shop.dbt("duckdb", "build") == states
         events = shop.publish(NIGHTS[:1])
-        assert not shop.dbt.try_("redshift", "build")["success"]
-        assert "sessions_hold_every_event" in shop.dbt.printed()
-        shop.dbt("redshift", "build", "--full-refresh")
+        shop.dbt("redshift", "build")
         found = shop.built("redshift")
         for model, rows in expected(events).items():
             assert found[model] == in_order(rows), model

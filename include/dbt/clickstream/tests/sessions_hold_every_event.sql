@@ -1,6 +1,5 @@
 {{ config(description='Cookies whose sessions do not hold the events of silver,
-neither more nor fewer. A cookie that silver no longer has is one of them: run
-sessions with --full-refresh.') }}
+neither more nor fewer, also those that silver no longer has.') }}
 
 with events as (
 

@@ -5,9 +5,21 @@
         unique_key='cookie_id',
         on_schema_change='fail',
         dist='cookie_id',
-        sort=['cookie_id', 'started_at']
+        sort=['cookie_id', 'started_at'],
+        post_hook="""
+            delete from {{ this }}
+            where cookie_id in (
+                select known.cookie_id
+                from {{ this }} as known
+                left join {{ ref('stg_events') }} as events
+                    on events.cookie_id = known.cookie_id
+                where events.cookie_id is null
+            )
+        """
     )
 }}
+-- The hook is for cookies that silver has no more (it was rolled back): what is
+-- selected here rebuilds those that it has.
 
 {%- set by_time = 'order by happened_at, event_id' %}
 {%- set steps = ['home', 'product', 'cart', 'payment', 'confirmation'] %}
