@@ -275,8 +275,7 @@ class SilverRun:
             ]
 
         def append(frames: list[DataFrame], first: bool) -> None:
-            # One file of few rows, found by as many tasks as there are: a task that writes all would
-            # also read all.
+            # Few rows in one file; a task that alone writes them would also read all files alone.
             together = reduce(DataFrame.unionByName, frames).repartition(1)
             write_parquet(together, self.location(self.options.quarantine), 1, append=not first)
             for name, rules in self._count_quarantined().items():
