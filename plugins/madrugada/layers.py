@@ -73,12 +73,13 @@ def build_audit_publish(
         params=dict(params or {}),
         workgroup=aws.athena_workgroup,
     )
+    version: Any = build.output
     publish = PublishTablesOperator(
         task_id=publish_id,
         layer=layer,
         database=aws.database(layer),
         staging_database=aws.staging_database,
-        version=build.output,
+        version=version,
     )
     build >> audit >> publish
     return Layer(build, audit, publish)
