@@ -258,6 +258,24 @@ def test_a_kinesis_stream_as_source(client: Callable[[str], Any], firehose: Any)
     )
 
 
+def test_the_largest_record_of_a_stream_arrives_whole(
+    client: Callable[[str], Any], firehose: Any
+) -> None:
+    """A stream takes more in one record than Firehose itself does."""
+    kinesis = client("kinesis")
+    kinesis.create_stream(StreamName="large", ShardCount=1)
+    create(
+        firehose,
+        "from-large",
+        source="arn:aws:kinesis:us-east-1:123456789012:stream/large",
+        BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 1},
+    )
+    data = b"x" * ((1 << 20) - 1)
+    kinesis.put_record(StreamName="large", Data=data, PartitionKey="k")
+    (key,) = arrived(client, "from-large/")
+    assert content(client, key) == data
+
+
 def test_a_function_transforms_and_what_fails_goes_under_the_error_prefix(
     client: Callable[[str], Any], firehose: Any
 ) -> None:
