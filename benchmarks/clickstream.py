@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import json
 import os
 import sys
@@ -23,8 +22,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime
-from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from ops.settings import Settings  # noqa: E402
 DAG = "clickstream_nightly"
 DAY = date(2026, 1, 5)
 OF_AN_OBJECT = 100_000
-"""Events in each object that is laid into bronze: about 64 MB before compression, as Firehose's."""
+"""Events in each object that is laid into bronze: about 100 MB before compression."""
 QUIET_SECONDS = 30
 """When no object has come for so long after the end of a load, all has come that ever will."""
 
@@ -133,18 +133,24 @@ def visible(settings: Settings, door: str) -> float:
     return time.monotonic() - began
 
 
+def packed(count: int, seed: int) -> tuple[int, bytes]:
+    """So many events of the day, with copies and broken lines: how many lines, and an object."""
+    options = Options(
+        count=count, first_day=DAY, seed=seed, duplicates=0.02, broken=0.005, late=0.05
+    )
+    some = list(lines(options))
+    return len(some), gzip.compress(("\n".join(some) + "\n").encode(), 1, mtime=0)
+
+
 def lay(settings: Settings, count: int) -> tuple[int, int]:
-    """Put a day's events into bronze, with copies and broken lines; ``(lines, bytes)``."""
-    s3 = sql.client(settings, "s3")
-    made = lines(Options(count=count, first_day=DAY, duplicates=0.02, broken=0.005, late=0.05))
-    total = size = number = 0
-    while some := list(islice(made, OF_AN_OBJECT)):
-        body = io.BytesIO()
-        with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as packed:
-            packed.write(("\n".join(some) + "\n").encode())
-        key = f"clickstream/events/ingest_date={DAY}/hour={number % 24:02}/{number:05}.gz"
-        s3.put_object(Bucket=settings.bucket("bronze"), Key=key, Body=body.getvalue())
-        total, size, number = total + len(some), size + body.tell(), number + 1
+    """Put a day's events into bronze; ``(lines, bytes)``."""
+    s3, total, size = sql.client(settings, "s3"), 0, 0
+    counts = [min(OF_AN_OBJECT, count - start) for start in range(0, count, OF_AN_OBJECT)]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for number, (some, body) in enumerate(pool.map(packed, counts, range(len(counts)))):
+            key = f"clickstream/events/ingest_date={DAY}/hour={number % 24:02}/{number:05}.gz"
+            s3.put_object(Bucket=settings.bucket("bronze"), Key=key, Body=body)
+            total, size = total + some, size + len(body)
     return total, size
 
 
