@@ -26,7 +26,7 @@ RATE ?=
 DOOR ?= kinesis
 SOURCE ?= sample
 
-.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-pipelines test-nights test-crashes test-fuzz bench
+.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-pipelines test-nights test-crashes test-fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -61,7 +61,7 @@ nightly: setup ## run one night and wait, the exit code tells: DATE=YYYY-MM-DD (
 backfill: setup ## run a range of nights again: START=YYYY-MM-DD END=YYYY-MM-DD (PIPELINE=sales)
 	@$(PY) -m ops.nightly --dag "$(PIPELINE)_nightly" --start "$(START)" --end "$(END)"
 
-rollback: setup ## a layer's tables back to an earlier version: LAYER=gold VERSION=previous (none lists them)
+rollback: setup ## sales' tables of a layer back to an earlier version: LAYER=gold VERSION=previous (none lists them)
 	@$(PY) -m ops.rollback --layer "$(LAYER)" --version "$(VERSION)"
 
 sql: setup ## ask: ENGINE=athena|redshift Q="select ..." (FORMAT=csv)

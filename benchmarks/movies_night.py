@@ -1,4 +1,4 @@
-"""A night of films on a stack of its own: seconds and rows per second by layer, peak memory.
+"""A night of films on a stack of its own: seconds, rows per second of silver, peak memory.
 
     .venv/bin/python benchmarks/movies_night.py --rows 3000 --nights 3
     .venv/bin/python benchmarks/movies_night.py --rows 10000000

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/sales_night.py --rows 1000 --nights 3
     .venv/bin/python benchmarks/sales_night.py --rows 5000000
 
-Rows of a layer are the rows that went into it. Prints figures and asserts nothing.
+Rows of silver are those delivered, rows of gold those written. Prints figures and asserts nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 # campaign_days
 
-Joins what the stores sold with what the web shop's campaigns brought, day by day, whenever both
-pipelines have published.
+Joins what the stores sold with what the web shop's campaigns brought, day by day, whenever both of
+these pipelines have published.
 
 **What it does.** It has no time of its own: it starts when `sales_nightly` and
 `clickstream_nightly` have both published since it ran last. It builds `sales_schema.campaign_days`

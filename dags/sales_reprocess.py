@@ -12,7 +12,8 @@ job has changed and old deliveries are to be read by the new one.
 
 **When it fails.** The nights that succeeded stay; the others are as if they had not been run.
 
-- `say_what_will_happen`: no date of the range has a delivery; nothing was run.
+- `say_what_will_happen`: the form has no range, or one that is backwards or too long, or no date
+  of it has a complete delivery; nothing was run.
 - `run_night`: the night of that date failed. Its run is linked in the task ("Triggered DAG"), its
   alarm names the reason. When that is mended, clear this task.
 """

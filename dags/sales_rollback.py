@@ -1,11 +1,12 @@
 """
 # sales_rollback
 
-Puts every published table of silver or gold back to an earlier version, from the form of this page.
+Puts every published table of sales in silver or gold back to an earlier version, from the form of
+this page; tables of the clickstream and of films stay.
 
 **What it does.** Waits for its turn, so that no night publishes meanwhile. `plan_rollback` looks up
-what was published when, and checks for every table of the layer that the files of then are still
-there; if those of one are not, nothing is changed. `repoint_tables` then points each table at its
+what was published when, and checks for every table of sales in the layer that the files of then
+are still there; if those of one are not, nothing is changed. `repoint_tables` then points each table at its
 version, one catalog call a table. After gold, the warehouse is loaded again and pruned, so that it
 says the same as the lake. After silver nothing is loaded: gold follows with the next night, or with
 a rollback of its own.
@@ -42,7 +43,7 @@ AWS = settings()
 
 with DAG(
     dag_id="sales_rollback",
-    description="Published tables of silver or gold back to an earlier version",
+    description="Published tables of sales in silver or gold back to an earlier version",
     doc_md=__doc__,
     schedule=None,
     catchup=False,

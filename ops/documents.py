@@ -1,4 +1,4 @@
-"""The documents that are made from the code: DAGs, contracts, the embedded AWS's fidelity list."""
+"""The documents that are made from the code: DAGs, contracts, the star, the fidelity list."""
 
 from __future__ import annotations
 
@@ -112,8 +112,9 @@ def contracts() -> str:
     parts = [
         "# Datasets and their contracts",
         GENERATED,
-        "A row that breaks a rule of severity *error* goes to `madrugada_silver.quarantine` with"
-        " the reason; one that breaks a rule of severity *warn* is kept and flagged. Columns are"
+        "A row that breaks a rule of severity *error* goes to its pipeline's quarantine"
+        " (`quarantine`, `clickstream_quarantine` or `movies_quarantine` of `madrugada_silver`)"
+        " with the reason; one that breaks a rule of severity *warn* is kept and flagged. Columns are"
         " found by their name in the file, in any order. Values of columns that no contract knows"
         " are kept in `rescued_data`; a column that is not required may be missing.",
         _table(

@@ -160,7 +160,7 @@ def _healthy_parts(settings: Settings) -> dict[str, int]:
 
 
 def _deploy(settings: Settings) -> None:
-    """Bring the infrastructure, scripts, contracts and function to what this checkout has."""
+    """Bring the infrastructure, scripts, contracts and functions to what this checkout has."""
     _run("infra.deploy", ["--stack", "madrugada", "--parameters", _parameters(settings)], settings)
     tmdb.put_key(settings, client(settings, "secretsmanager"))
 

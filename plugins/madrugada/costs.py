@@ -331,7 +331,8 @@ def s3_requests(
 ) -> tuple[int, int]:
     """About how many S3 requests a night makes: ``(PUT, COPY and LIST; GET)``.
 
-    Nothing tells it of one run, so it is worked out from the files that were read and written:
+    Nothing tells it of one run, so it is worked out from the files that were read and written, as a
+    night of sales does it; for the others, which land, crawl or COPY less, it is rather too much:
 
     * written: a PUT to landing, a COPY to bronze and a manifest's PUT for each delivered file;
       a PUT for each Parquet file and for the folder marker of each table; a PUT for each of the

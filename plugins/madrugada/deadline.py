@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +61,7 @@ async def late_delivery(
 
 
 def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any], streamed: bool) -> str:
-    from madrugada.night import delivery_date, manifest_keys
+    from madrugada.night import delivery_date, manifest_keys, over_at
 
     name = f"{dag_run['dag_id']} run {dag_run['dag_run_id']}"
     if dag_run["run_type"] == "backfill":
@@ -73,11 +73,19 @@ def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any], streamed:
         logical_date=_moment(dag_run.get("logical_date")), run_after=_moment(dag_run["run_after"])
     )
     day = delivery_date(conf, moment, streamed)
+    if streamed and datetime.now(UTC) < over_at(date.fromisoformat(day)):
+        return f"{name}: {day} is not over yet; nothing is late"
     bucket, hook = settings().bucket("bronze"), S3Hook()
     keys = manifest_keys(conf.get("sources") or sources, day)
     missing = [key for key in keys if not hook.check_for_key(key, bucket)]
     if not missing:
         return f"{name}: the delivery of {day} has arrived; nothing is late"
+    waits = (
+        "The day is over and nobody has closed it: look at wait_for_the_day and close_day."
+        if streamed
+        else f"The night goes on waiting, for {_spoken(settings().delivery_patience)} in all;"
+        " it needs nothing from you once the files are delivered."
+    )
     SnsHook().publish_to_target(
         target_arn=settings().topic("alarms"),
         subject=f"ALARM {dag_run['dag_id']}: delivery of {day} is late"[:99],
@@ -85,9 +93,7 @@ def _look_and_tell(sources: Sequence[str], dag_run: Mapping[str, Any], streamed:
             f"{name}: {_spoken(settings().delivery_deadline)} after the run was queued, the"
             f" delivery of {day} is not complete. Not there:\n"
             + "\n".join(f"s3://{bucket}/{key}" for key in missing)
-            + f"\n\nThe night goes on waiting, for {_spoken(settings().delivery_patience)} in all;"
-            " it needs nothing from you once the files are delivered.\n"
-            "What to do is in docs/runbook.md, under: delivery is late."
+            + f"\n\n{waits}\nWhat to do is in docs/runbook.md, under: delivery is late."
         ),
     )
     return f"{name}: called about {', '.join(missing)}"

@@ -83,25 +83,28 @@ def plan(
     }
 
 
+def over_at(day: date) -> datetime:
+    """From when on nothing of a stream can arrive in the hours of this day (in UTC)."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC) + settings().stream_settles
+
+
 def plan_day(
     params: Mapping[str, Any], dag_run: Any, source: str, datasets: Sequence[str]
 ) -> dict[str, Any]:
     """The plan of a night that takes one day of a stream.
 
     Returns:
-        What `plan` gives; besides, ``over_at`` (ISO 8601, in UTC): from when on nothing can arrive
-        in the day's hours. ``open`` is what the form wants; ``delivery`` is the payload of the
-        function that closes the day.
+        What `plan` gives; besides, ``over_at`` (ISO 8601, in UTC; see there). ``open`` is what the
+        form wants; ``delivery`` is the payload of the function that closes the day.
     """
     planned = plan({**params, "sources": [source]}, dag_run, {source: datasets}, streamed=True)
     day = date.fromisoformat(planned["delivery_date"])
-    over_at = datetime.combine(day + timedelta(days=1), time(), UTC) + settings().stream_settles
     take = bool(params.get("take_open_day"))
     return {
         **planned,
         "open": take,
         # Nothing to wait for: any moment that has passed will do.
-        "over_at": (datetime.combine(day, time(), UTC) if take else over_at).isoformat(),
+        "over_at": (datetime.combine(day, time(), UTC) if take else over_at(day)).isoformat(),
         "delivery": {
             "delivery_date": planned["delivery_date"],
             "source": source,

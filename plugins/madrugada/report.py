@@ -47,7 +47,7 @@ class Used:
     Attributes:
         jobs: each layer's Glue job.
         crawler, function: the crawler of its bronze tables (None: DDL makes them), and the
-            function that judges a delivery.
+            function that it calls, whose log is billed.
         calls_by_events: whether that function is also called once for each delivered file.
         left_out: what its bill has not, beside what no bill has (`costs.LEFT_OUT`).
     """

@@ -52,7 +52,6 @@ class Settings:
     athena_workgroup: str = "madrugada"
     redshift_workgroup: str = "madrugada"
     redshift_database: str = "dev"
-    bronze_database: str = "madrugada_bronze"
     silver_database: str = "madrugada_silver"
     gold_database: str = "madrugada_gold"
     staging_database: str = "madrugada_staging"

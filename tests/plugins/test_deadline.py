@@ -247,3 +247,26 @@ def test_a_run_that_has_ended_calls_nobody_again(inbox: Any, state: str) -> None
     said = asyncio.run(late_delivery(SOURCES, {"dag_run": dag_run}))
     assert f"has ended ({state})" in said
     assert inbox() == []
+
+
+@pytest.mark.parametrize(("days_ago", "calls"), [(0, False), (2, True)])
+def test_a_day_of_a_stream_is_late_when_it_is_over_and_nobody_has_closed_it(
+    inbox: Any, days_ago: int, calls: bool
+) -> None:
+    day = (datetime.now(UTC) - timedelta(days=days_ago)).date().isoformat()
+    dag_run = {
+        "dag_id": "clickstream_nightly",
+        "dag_run_id": "manual__1",
+        "run_type": "manual",
+        "state": "running",
+        "run_after": datetime.now(UTC).isoformat(),
+        "conf": {"delivery_date": day},
+    }
+    said = asyncio.run(late_delivery(["clickstream"], {"dag_run": dag_run}, streamed=True))
+    messages = inbox()
+    if calls:
+        assert said.endswith(f"called about _manifests/clickstream/{day}.json")
+        assert "nobody has closed it" in messages[0]["Message"]
+    else:
+        assert said.endswith("is not over yet; nothing is late")
+        assert messages == []
