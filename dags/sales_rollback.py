@@ -5,11 +5,11 @@ Puts every published table of sales in silver or gold back to an earlier version
 this page; tables of the clickstream and of films stay.
 
 **What it does.** Waits for its turn, so that no night publishes meanwhile. `plan_rollback` looks up
-what was published when, and checks for every table of sales in the layer that the files of then
-are still there; if those of one are not, nothing is changed. `repoint_tables` then points each
-table at its version, one catalog call a table. After gold, the warehouse is loaded again and pruned, so that it
-says the same as the lake. After silver nothing is loaded: gold follows with the next night, or with
-a rollback of its own.
+what was published when, and checks for every table of sales in the layer that the files of then are
+still there; if those of one are not, nothing is changed. `repoint_tables` then points each table at
+its version, one catalog call a table. After gold, the warehouse is loaded again and pruned, so that
+it says the same as the lake. After silver nothing is loaded: gold follows with the next night, or
+with a rollback of its own.
 
 *previous* is the state before the last one with other rows: the night before the last, or, after a
 rollback, one further back. The next night builds on what is published then.

@@ -115,8 +115,8 @@ def contracts() -> str:
         "A row that breaks a rule of severity *error* goes to its pipeline's quarantine"
         " (`quarantine`, `clickstream_quarantine` or `movies_quarantine` of `madrugada_silver`)"
         " with the reason; one that breaks a rule of severity *warn* is kept and flagged. Columns"
-        " are found by their name in the file, in any order. Values of columns that no contract knows"
-        " are kept in `rescued_data`; a column that is not required may be missing.",
+        " are found by their name in the file, in any order. Values of columns that no contract"
+        " knows are kept in `rescued_data`; a column that is not required may be missing.",
         _table(
             "Dataset|Source|File|What it is|Key",
             [
