@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -39,18 +40,37 @@ def submissions(settings: Settings) -> int:
     return sum(len(p["JobRuns"]) for p in pages.paginate(JobName="madrugada-bronze-to-silver"))
 
 
-def tried_again(airflow: Airflow) -> Counter[str]:
-    """Tasks that needed more than one try, by task."""
-    found: Counter[str] = Counter()
-    offset = 0
+def task_instances(airflow: Airflow) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     while True:
         page = airflow.get(
-            f"/dags/{DAG}/dagRuns/~/taskInstances", limit=100, offset=offset, order_by="id"
+            f"/dags/{DAG}/dagRuns/~/taskInstances", limit=100, offset=len(found), order_by="id"
         )["task_instances"]
-        found.update(one["task_id"] for one in page if one["try_number"] > 1)
-        offset += len(page)
+        found += page
         if len(page) < 100:
             return found
+
+
+def slower(tasks: list[dict[str, Any]], nights: int = 5) -> list[str]:
+    """Each task's median seconds in the first nights and in the last, the most slowed first."""
+    runs = sorted(
+        {one["dag_run_id"] for one in tasks if one["duration"]},
+        key=lambda run: min(
+            one["start_date"] for one in tasks if one["dag_run_id"] == run and one["start_date"]
+        ),
+    )
+    found = []
+    for task in sorted({one["task_id"] for one in tasks}):
+        first, last = (
+            statistics.median(
+                one["duration"]
+                for one in tasks
+                if one["task_id"] == task and one["dag_run_id"] in some and one["duration"]
+            )
+            for some in (set(runs[:nights]), set(runs[-nights:]))
+        )
+        found.append((last - first, f"{task} {first:.1f} -> {last:.1f}"))
+    return [text for _, text in sorted(found, reverse=True)]
 
 
 def trouble(settings: Settings) -> dict[str, int]:
@@ -90,14 +110,14 @@ def main() -> None:
                     ops(environment, "deliver", "--from", str(folder), "--date", str(day))
             first = night(settings, environment, Path(scratch) / "delivery" / str(days[0]), days[0])
             airflow = Airflow(settings)
-            again = []
+            once_more = []
             for _ in range(3):
                 began = time.monotonic()
                 if not watch(airflow, DAG, trigger(airflow, DAG, days[0])):
                     raise SystemExit("the night failed when run again")
-                again.append(time.monotonic() - began)
-            one = statistics.median(again)
-            print(f"first night {first:.1f} s; again {[round(s, 1) for s in again]}")
+                once_more.append(time.monotonic() - began)
+            one = statistics.median(once_more)
+            print(f"first night {first:.1f} s; again {[round(s, 1) for s in once_more]}")
             for _ in range(args.times):
                 before, began = submissions(settings), time.monotonic()
                 good = backfill(airflow, DAG, days[0], days[-1])
@@ -109,7 +129,10 @@ def main() -> None:
                     f" all succeeded: {good}; silver jobs submitted:"
                     f" {submissions(settings) - before}"
                 )
-            print(f"tried again: {dict(tried_again(airflow))}; in the logs: {trouble(settings)}")
+            tasks = task_instances(airflow)
+            again = Counter(one["task_id"] for one in tasks if one["try_number"] > 1)
+            print(f"tried again: {dict(again)}; in the logs: {trouble(settings)}")
+            print("seconds in the first and the last nights: " + ", ".join(slower(tasks)))
             query = "select sum(total_value) from madrugada_gold.processed_sales"
             gold = sql.ask(settings, "athena", query)
             print(f"orders in gold: {gold[1][0][0]}; in the newest delivery: {last.orders_total}")
