@@ -42,6 +42,8 @@ from madrugada_spark.delivered import (
     REASON,
     RULE,
     accepted,
+    at_places,
+    broken_places,
     changed_types,
     checked_rows,
     duplicates,
@@ -130,7 +132,9 @@ class SilverRun:
         self.files: dict[str, Delivered] = {}
         self.delivered: dict[str, int] = {}
         self.duplicates: dict[str, Observation] = {}
+        self.broken: dict[str, Observation] = {}
         self.published: dict[str, Published | None] = {}
+        self.lines: dict[str, DataFrame] = {}
         self.rows: dict[str, DataFrame] = {}
         self.taken_in: dict[str, list[str]] = {}
 
@@ -154,9 +158,8 @@ class SilverRun:
         size_for(self.spark, size)
         for dataset in self.datasets:
             name = dataset.name
-            self.rows[name], self.delivered[name] = self._checked(
-                self.files[name], dataset, self.day
-            )
+            self.lines[name], self.delivered[name] = self._lines(self.files[name], dataset)
+            self.rows[name] = self._checked(self.lines[name], dataset)
             if self.delivered[name] < dataset.min_rows:
                 raise JobError(
                     f"{self.files[name].uri}: {self.delivered[name]} rows delivered, expected at "
@@ -184,8 +187,9 @@ class SilverRun:
     def _write_all(self) -> dict[str, Any]:
         """Writes every table and the quarantine, counts what was written, and checks the sums.
 
-        Files are read a second time only where rows are missing from the table: those must be in
-        quarantine, and when they are not there either, the run stops.
+        Files are read a second time only where rows are missing from the table, and of those only
+        lines that broke a rule are taken apart: they must be in quarantine, and when rows are not
+        there either, the run stops.
         """
         with ThreadPoolExecutor(max_workers=len(self.datasets) + 1) as pool:
             before = pool.submit(self._count_published)
@@ -283,7 +287,9 @@ class SilverRun:
 
         schema = ", ".join(f"`{name}` {kind}" for name, kind in QUARANTINE_COLUMNS)
         frames = [
-            self._as_quarantine(self._rejected(dataset), dataset) for dataset in unaccounted()
+            self._as_quarantine(rows, dataset)
+            for dataset in unaccounted()
+            for rows in self._rejected(dataset)
         ]
         base = self.published[self.options.quarantine]
         if base is not None:
@@ -309,8 +315,13 @@ class SilverRun:
                 )
             raise JobError("; ".join(sentences))
 
-    def _rejected(self, dataset: Dataset) -> DataFrame:
-        return rejected(self.rows[dataset.name], dataset, self.files[dataset.name].header)
+    def _rejected(self, dataset: Dataset) -> list[DataFrame]:
+        """The rows that broke a rule when the table was written; none where none did."""
+        places = self.broken[dataset.name].get["places"]
+        if not places:
+            return []
+        rows = self._checked(at_places(self.lines[dataset.name], places), dataset)
+        return [rejected(rows, dataset, self.files[dataset.name].header)]
 
     def _as_quarantine(self, rows: DataFrame, dataset: Dataset) -> DataFrame:
         file = F.col(FILE) if FILE in rows.columns else F.lit(self._only_file(dataset.name))
@@ -320,17 +331,20 @@ class SilverRun:
         (file,) = self.files[name].files
         return file.file_name
 
-    def _checked(self, found: Delivered, dataset: Dataset, day: date) -> tuple[DataFrame, int]:
-        """The delivery's rows, checked, and how many were delivered."""
+    def _lines(self, found: Delivered, dataset: Dataset) -> tuple[DataFrame, int]:
+        """A delivery's lines, numbered, and how many rows they are."""
         if dataset.file_format != JSON_LINES:
             (file,) = found.files
             assert file.rows is not None
-            lines = numbered_lines(self.spark, file.uri, file.bytes)
-            return checked_rows(lines, dataset, found.header, day), file.rows
+            return numbered_lines(self.spark, file.uri, file.bytes), file.rows
         lines, counts = numbered_objects(self.spark, found.files)
         if any(column.privacy == HASH for column in dataset.columns):
             lines = with_salt(lines, self._salt)
-        return checked_rows(lines, dataset, found.header, day), sum(counts.values())
+        return lines, sum(counts.values())
+
+    def _checked(self, lines: DataFrame, dataset: Dataset) -> DataFrame:
+        """Lines of this delivery, taken apart and checked."""
+        return checked_rows(lines, dataset, self.files[dataset.name].header, self.day)
 
     @cached_property
     def _salt(self) -> str:
@@ -350,8 +364,11 @@ class SilverRun:
         published = None if base is None else base.read(self.spark)
         if dataset.duplicates == COUNTED:
             self.duplicates[dataset.name] = Observation()
+        self.broken[dataset.name] = Observation()
+        places = F.expr(broken_places()).alias("places")
+        rows = self.rows[dataset.name].observe(self.broken[dataset.name], places)
         table = merged(
-            accepted(self.rows[dataset.name]),
+            accepted(rows),
             published,
             dataset,
             self.day,
@@ -398,7 +415,9 @@ class SilverRun:
                 break
             file = self._older_file(dataset, day, remaining)
             then = date.fromisoformat(day)
-            rows = accepted(self._checked(file, dataset, then)[0]).join(lost, keys, "left_semi")
+            lines = self._lines(file, dataset)[0]
+            rows = accepted(checked_rows(lines, dataset, file.header, then))
+            rows = rows.join(lost, keys, "left_semi")
             rows = merged(rows, None, dataset, then).persist()
             cached.append(rows)
             if still_there := rows.count():

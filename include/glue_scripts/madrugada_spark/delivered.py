@@ -32,6 +32,8 @@ MOST_FIELDS = 2000
 SHOWN = 100
 # So few values that are not of their type are mistakes in rows, whatever their share.
 FEWEST_OF_A_CHANGED_TYPE = 5
+# Rejected lines are found again by their number modulo this: no task holds more of them.
+PLACES = 1 << 18
 # Spark never cuts a file that is not bigger than this (spark.sql.files.openCostInBytes).
 ONE_BLOCK = 4 << 20
 
@@ -175,6 +177,24 @@ def _split_csv(
 def accepted(rows: DataFrame) -> DataFrame:
     """The rows that broke no `error` rule; keys may still be there twice."""
     return rows.where(f"{RULE} is null")
+
+
+def broken_places() -> str:
+    """An aggregate over checked rows: the places of those that broke an `error` rule, as text."""
+    place = f"if({RULE} is null, null, cast({LINE} % {PLACES} as string))"
+    return f"array_join(collect_set({place}), ',')"
+
+
+def at_places(lines: DataFrame, places: str) -> DataFrame:
+    """The lines at those places: all that broke a rule, and few others.
+
+    To take a line apart costs many times what it costs to read it, and few lines are broken.
+
+    :param places: what `broken_places` gave, not empty.
+    """
+    numbers = [(int(place),) for place in places.split(",")]
+    found = lines.sparkSession.createDataFrame(numbers, "place bigint")
+    return lines.join(F.broadcast(found), F.expr(f"{LINE} % {PLACES} = place"), "left_semi")
 
 
 def rejected(rows: DataFrame, dataset: Dataset, header: Sequence[str] | None = None) -> DataFrame:
