@@ -11,7 +11,10 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from include.contracts.compile import contracts_json
 from madrugada_spark.contract import Contracts, JobError, read_contracts
 from madrugada_spark.delivered import (
+    PLACES,
     accepted,
+    at_places,
+    broken_places,
     changed_types,
     checked_rows,
     duplicates,
@@ -355,6 +358,27 @@ def test_a_small_file_is_numbered_without_counting_first(spark, tmp_path: Path) 
         (3, ""),
         (4, "2;Recife"),
     ]
+
+
+def test_broken_lines_are_found_again_by_their_places(spark, compiled) -> None:
+    dataset = compiled.datasets["lojas"]
+    text = {
+        1: "id;cidade",
+        2: "1;Natal",
+        3: "x;Recife",
+        4: "2;",
+        PLACES + 3: "3;Olinda",
+        9: "4;Una",
+    }
+    numbered = spark.createDataFrame(list(text.items()), "_line bigint, _raw string")
+    rows = checked_rows(numbered, dataset)
+    places = rows.selectExpr(f"{broken_places()} as places").first()["places"]
+    assert set(places.split(",")) == {"3", "4"}
+    again = at_places(numbered, places)
+    assert sorted(row["_line"] for row in again.collect()) == [3, 4, PLACES + 3]
+    out = rejected(checked_rows(again, dataset), dataset).collect()
+    assert sorted(out) == sorted(rejected(rows, dataset).collect())
+    assert len(out) == 2
 
 
 def test_sources_that_no_contract_names_are_refused(compiled) -> None:
