@@ -136,6 +136,34 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
     Raises:
         OpsError: the range is empty, or Airflow refuses it (another backfill is going, say).
     """
+    made, body = start_backfill(airflow, dag_id, first, last)
+    behind = timedelta(days=DAYS_BEHIND.get(dag_id, 0))
+    seen: set[str] = set()
+    while True:
+        over = airflow.get(f"/backfills/{made}")["completed_at"]
+        runs = backfilled(airflow, dag_id, body["from_date"], body["to_date"])
+        for run in runs:
+            if run["state"] in ("success", "failed") and run["dag_run_id"] not in seen:
+                seen.add(run["dag_run_id"])
+                day = datetime.fromisoformat(run["run_after"]).astimezone(ZONE).date() - behind
+                took = f"{_seconds(run):6.1f} s" if run["queued_at"] else ""
+                print(f"  {day}  {run['state']:<8} {took}", flush=True)
+        if over:
+            break
+        time.sleep(1)
+    good = bool(runs) and all(run["state"] == "success" for run in runs)
+    print(f"{len(runs)} nights: {'all succeeded' if good else 'NOT all succeeded'}")
+    return good
+
+
+def start_backfill(
+    airflow: Airflow, dag_id: str, first: date, last: date
+) -> tuple[int, dict[str, Any]]:
+    """Ask Airflow for a backfill; its id, and what was asked (`from_date` and `to_date` in it).
+
+    Raises:
+        OpsError: as `backfill`.
+    """
     if last < first:
         raise OpsError(f"END={last} is before START={first}.")
     wait_for_dag(airflow, dag_id)
@@ -150,23 +178,7 @@ def backfill(airflow: Airflow, dag_id: str, first: date, last: date) -> bool:
         "run_backwards": False,
         "dag_run_conf": {},
     }
-    made = _create_backfill(airflow, body)
-    seen: set[str] = set()
-    while True:
-        over = airflow.get(f"/backfills/{made['id']}")["completed_at"]
-        runs = _backfilled(airflow, dag_id, body["from_date"], body["to_date"])
-        for run in runs:
-            if run["state"] in ("success", "failed") and run["dag_run_id"] not in seen:
-                seen.add(run["dag_run_id"])
-                day = datetime.fromisoformat(run["run_after"]).astimezone(ZONE).date() - behind
-                took = f"{_seconds(run):6.1f} s" if run["queued_at"] else ""
-                print(f"  {day}  {run['state']:<8} {took}", flush=True)
-        if over:
-            break
-        time.sleep(1)
-    good = bool(runs) and all(run["state"] == "success" for run in runs)
-    print(f"{len(runs)} nights: {'all succeeded' if good else 'NOT all succeeded'}")
-    return good
+    return _create_backfill(airflow, body)["id"], body
 
 
 def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 120) -> Any:
@@ -189,7 +201,7 @@ def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 12
         time.sleep(1)
 
 
-def _backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dict[str, Any]]:
+def backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dict[str, Any]]:
     """The backfill's runs of a range, whatever their number."""
     found: list[dict[str, Any]] = []
     while True:
