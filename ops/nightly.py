@@ -184,7 +184,8 @@ def start_backfill(
 def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 120) -> Any:
     """Airflow makes a range's runs in one go, and on SQLite gives up when another run is writing.
 
-    It takes back what it had made and says so; a rest of that, if any, is a backfill that runs.
+    It takes back what it had made and says so; a rest of that, if any, is a backfill that runs. One
+    whose last run has ended is over for Airflow half a minute later: that is waited for, too.
     """
     deadline = time.monotonic() + seconds
     locked = False
@@ -194,11 +195,22 @@ def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 12
         except OpsError as error:
             said = str(error)
             locked |= "Database is locked" in said
-            if not locked or time.monotonic() > deadline:
-                raise
-            if "Database is locked" not in said and "Another backfill is running" not in said:
+            another = "Another backfill is running" in said
+            wait = "Database is locked" in said or (
+                another and (locked or not _backfills_go_on(airflow, body["dag_id"]))
+            )
+            if not wait or time.monotonic() > deadline:
                 raise
         time.sleep(1)
+
+
+def _backfills_go_on(airflow: Airflow, dag_id: str) -> bool:
+    return any(
+        airflow.get(f"/dags/{dag_id}/dagRuns", run_type="backfill", state=state, limit=1)[
+            "total_entries"
+        ]
+        for state in ("queued", "running")
+    )
 
 
 def backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dict[str, Any]]:
