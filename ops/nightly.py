@@ -195,7 +195,7 @@ def _create_backfill(airflow: Airflow, body: dict[str, Any], seconds: float = 12
         except OpsError as error:
             said = str(error)
             locked |= "Database is locked" in said
-            another = "Another backfill is running" in said
+            another = "already a running backfill" in said
             wait = "Database is locked" in said or (
                 another and (locked or not _backfills_go_on(airflow, body["dag_id"]))
             )

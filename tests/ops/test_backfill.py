@@ -11,7 +11,10 @@ from ops.airflow_api import Airflow
 from ops.settings import OpsError
 
 LOCKED = "Airflow refused POST /backfills: 503 Database is locked. Backfill creation is not ..."
-RUNNING = "Airflow refused POST /backfills: 409 Another backfill is running for Dag sales_nightly."
+RUNNING = (
+    "Airflow refused POST /backfills: 409 "
+    '{"detail":"There is already a running backfill for dag sales_nightly"}'
+)
 
 
 class Answers:
