@@ -1,4 +1,4 @@
-"""Days of films through the scheduler: backfilled, run again, the star against plain Python."""
+"""Days of films through the scheduler: backfilled, run again, counted against plain Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def star(stack: Stack) -> dict[str, list[list[str]]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_days_that_are_backfilled_and_run_again_give_the_star_of_plain_python(
+def test_days_that_are_backfilled_and_run_again_have_the_rows_and_votes_of_plain_python(
     stack: Stack, tmp_path: Path
 ) -> None:
     # The second catalogue has the first one's films and more.
