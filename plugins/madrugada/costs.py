@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
+from madrugada.clients import client
 from madrugada.settings import settings
 
 FOLDER = Path(__file__).resolve().parents[2] / "include" / "prices"
@@ -403,7 +403,7 @@ def job_runs(job: str, run_id: str, version: str, started: datetime) -> list[dic
         version: the Glue run that gave the DAG run its tables. When the DAG run was cleared in part
             it can have started before `started`; whatever ran in between is found too.
     """
-    conn = AwsBaseHook(client_type="glue").conn
+    conn = client("glue")
     ours = conn.get_job_run(JobName=job, RunId=version)["JobRun"]
     since = min(started, ours["StartedOn"])
     found: list[dict[str, Any]] = []
@@ -422,7 +422,7 @@ def crawl_before(crawler: str, moment: datetime) -> dict[str, Any] | None:
     When several runs of DAGs crawl side by side it may be another run's, which found the same
     files; each of them is charged one crawl.
     """
-    conn = AwsBaseHook(client_type="glue").conn
+    conn = client("glue")
     token: dict[str, str] = {}
     while True:
         page = conn.list_crawls(CrawlerName=crawler, MaxResults=100, **token)
@@ -436,13 +436,13 @@ def crawl_before(crawler: str, moment: datetime) -> dict[str, Any] | None:
 
 def athena_queries(ids: Iterable[str]) -> list[dict[str, Any]]:
     """What Athena says of each query."""
-    conn = AwsBaseHook(client_type="athena").conn
+    conn = client("athena")
     return [conn.get_query_execution(QueryExecutionId=one)["QueryExecution"] for one in ids]
 
 
 def redshift_statements(name: str) -> list[dict[str, Any]]:
     """Every Data API statement or batch whose name begins so; the API knows them for 24 hours."""
-    conn = AwsBaseHook(client_type="redshift-data").conn
+    conn = client("redshift-data")
     pages = conn.get_paginator("list_statements").paginate(StatementName=name, Status="ALL")
     listed = [one for page in pages for one in page["Statements"]]
     described = [conn.describe_statement(Id=one["Id"]) for one in listed]
@@ -454,14 +454,14 @@ def redshift_statements(name: str) -> list[dict[str, Any]]:
 
 def base_capacity() -> int:
     """RPUs of the workgroup."""
-    conn = AwsBaseHook(client_type="redshift-serverless").conn
+    conn = client("redshift-serverless")
     found = conn.get_workgroup(workgroupName=settings().redshift_workgroup)["workgroup"]
     return int(found["baseCapacity"])
 
 
 def lambda_reports(function: str, since: datetime) -> list[str]:
     """The REPORT lines that a function's invocations have written since then, other runs' too."""
-    conn = AwsBaseHook(client_type="logs").conn
+    conn = client("logs")
     pages = conn.get_paginator("filter_log_events").paginate(
         logGroupName=f"/aws/lambda/{function}",
         startTime=int(since.timestamp() * 1000),

@@ -11,7 +11,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk.log import mask_secret
 from cosmos import (
     DbtTaskGroup,
@@ -25,6 +24,7 @@ from cosmos import (
 )
 from cosmos.constants import TestBehavior, TestIndirectSelection
 
+from madrugada.clients import client
 from madrugada.settings import settings
 
 PROJECTS = Path(__file__).resolve().parents[2] / "include" / "dbt"
@@ -78,7 +78,7 @@ def dbt_models(project: str, group_id: str, **defaults: Any) -> DbtTaskGroup:
 def log_in(context: Any) -> None:
     """Put the warehouse's address and a login into this task's environment, for `profiles.yml`."""
     aws = settings()
-    conn = AwsBaseHook(client_type="redshift-serverless").conn
+    conn = client("redshift-serverless")
     endpoint = conn.get_workgroup(workgroupName=aws.redshift_workgroup)["workgroup"]["endpoint"]
     login = conn.get_credentials(
         workgroupName=aws.redshift_workgroup,

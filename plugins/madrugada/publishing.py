@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowFailException
 
+from madrugada.clients import client
 from madrugada.settings import settings
 from madrugada.staging import suffix
 
@@ -114,17 +115,14 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
 def published_key(layer: str, table: str) -> str:
     """Where a published table's files are in its layer's bucket, with a slash at the end."""
     database = settings().database(layer)
-    found = GlueCatalogHook().conn.get_table(DatabaseName=database, Name=table)["Table"]
+    found = client("glue").get_table(DatabaseName=database, Name=table)["Table"]
     return found["StorageDescriptor"]["Location"].split("/", 3)[3].rstrip("/") + "/"
 
 
 def published_versions(layer: str) -> dict[str, str]:
     """Which version of each of a layer's tables readers see now."""
-    pages = (
-        GlueCatalogHook()
-        .conn.get_paginator("get_tables")
-        .paginate(DatabaseName=settings().database(layer))
-    )
+    paginator = client("glue").get_paginator("get_tables")
+    pages = paginator.paginate(DatabaseName=settings().database(layer))
     return {
         table["Name"]: table["Parameters"][VERSION]
         for page in pages

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.athena import AthenaHook
-from airflow.providers.amazon.aws.hooks.redshift_data import RedshiftDataHook
+from madrugada.clients import client
 
 Row = tuple[str, ...]
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E[+-]?[0-9]+)?")
@@ -88,11 +87,10 @@ def _gap(first: str, other: str) -> str:
 
 def athena_answer(query_id: str) -> Answer:
     """The rows of an Athena query that has succeeded."""
-    pages = AthenaHook().get_query_results_paginator(query_id)
-    assert pages is not None, f"Athena query {query_id} has no result"
+    paginator = client("athena").get_paginator("get_query_results")
     rows = [
         [cell.get("VarCharValue") for cell in row["Data"]]
-        for page in pages
+        for page in paginator.paginate(QueryExecutionId=query_id)
         for row in page["ResultSet"]["Rows"]
     ]
     return Answer("Athena", normalised(rows[1:]), tuple(rows[0]))
@@ -100,7 +98,7 @@ def athena_answer(query_id: str) -> Answer:
 
 def redshift_answer(engine: str, statement_id: str) -> Answer:
     """The rows of a Data API statement that has finished."""
-    paginator = RedshiftDataHook().conn.get_paginator("get_statement_result")
+    paginator = client("redshift-data").get_paginator("get_statement_result")
     pages = list(paginator.paginate(Id=statement_id))
     rows = [[_value(field) for field in record] for page in pages for record in page["Records"]]
     columns = tuple(column["name"] for column in pages[0]["ColumnMetadata"])

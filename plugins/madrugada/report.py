@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from madrugada import costs
+from madrugada.clients import client
 from madrugada.reconciliation import (
     PLACES,
     Answer,
@@ -89,8 +89,7 @@ def this_run() -> Run:
 
 def job_report(layer: str, version: str) -> dict[str, Any]:
     """What the Glue job that wrote this version of a layer says of it: rows in, kept, rejected."""
-    bucket = settings().bucket(layer)
-    return json.loads(S3Hook().read_key(f"_reports/{version}.json", bucket))
+    return _read_json(settings().bucket(layer), f"_reports/{version}.json")
 
 
 def reconcile_night(
@@ -181,11 +180,10 @@ def reconcile_night(
     report |= _services(run, versions, used, athena_ids, report, len(questions))
     last = list(versions.values())[-1]
     key = f"_reports/{run.dag_id}/{night['delivery_date']}/{last}.json"
-    S3Hook().load_string(
-        json.dumps(report, ensure_ascii=False, indent=1),
-        key,
-        settings().bucket("gold"),
-        replace=True,
+    client("s3").put_object(
+        Bucket=settings().bucket("gold"),
+        Key=key,
+        Body=json.dumps(report, ensure_ascii=False, indent=1).encode(),
     )
     where = f"Whole report: s3://{settings().bucket('gold')}/{key}"
     for line in [*tables_text(report, figures).splitlines(), where]:
@@ -199,8 +197,8 @@ def reconcile_night(
 
 def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the manifests say of each dataset: ``rows`` (None: unknown), ``bytes``, ``files``."""
-    hook, bucket = S3Hook(), settings().bucket("bronze")
-    manifests = [json.loads(hook.read_key(key, bucket)) for key in manifest_keys]
+    bucket = settings().bucket("bronze")
+    manifests = [_read_json(bucket, key) for key in manifest_keys]
     found: dict[str, dict[str, Any]] = {}
     for file in (file for manifest in manifests for file in manifest["files"]):
         one = found.setdefault(file["dataset"], {"rows": 0, "bytes": 0, "files": 0})
@@ -214,9 +212,13 @@ def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def delivered_keys(night: Mapping[str, Any]) -> list[str]:
     """The delivered objects, as `s3://bucket/key`, as the manifests have them."""
-    hook, bucket = S3Hook(), settings().bucket("bronze")
-    manifests = [json.loads(hook.read_key(key, bucket)) for key in night["manifest_keys"]]
+    bucket = settings().bucket("bronze")
+    manifests = [_read_json(bucket, key) for key in night["manifest_keys"]]
     return [f"s3://{bucket}/{f['key']}" for manifest in manifests for f in manifest["files"]]
+
+
+def _read_json(bucket: str, key: str) -> dict[str, Any]:
+    return dict(json.load(client("s3").get_object(Bucket=bucket, Key=key)["Body"]))
 
 
 def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:

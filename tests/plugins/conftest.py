@@ -13,6 +13,7 @@ from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket
 
+from madrugada.clients import client
 from madrugada.settings import Settings, settings
 
 _read_once = cache(JSONFileLoader().load_file)
@@ -39,8 +40,10 @@ def no_network() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def fresh_settings() -> Iterator[None]:
     settings.cache_clear()
+    client.cache_clear()
     yield
     settings.cache_clear()
+    client.cache_clear()
 
 
 @pytest.fixture

@@ -343,7 +343,7 @@ def test_the_crawl_of_a_night_is_the_newest_that_had_ended_before_silver(
         return {"Crawls": crawls[1:]}
 
     fake = Fake(list_crawls=pages)
-    monkeypatch.setattr(costs, "AwsBaseHook", lambda client_type: Namespace(conn=fake))
+    monkeypatch.setattr(costs, "client", {"glue": fake}.__getitem__)
     found = costs.crawl_before("bronze", at(100))
     assert found is not None
     assert found["CrawlId"] == "ours"

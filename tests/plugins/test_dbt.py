@@ -42,7 +42,7 @@ def test_a_task_builds_its_model_with_its_tests_and_logs_in_before(tasks: dict[s
 
 def test_a_task_logs_in_as_whoever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    client = SimpleNamespace(
+    redshift = SimpleNamespace(
         get_workgroup=lambda workgroupName: {
             "workgroup": {"endpoint": {"address": "shop.example", "port": 5440}}
         },
@@ -50,7 +50,7 @@ def test_a_task_logs_in_as_whoever_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
             asked.append(given) or {"dbUser": "IAM:airflow", "dbPassword": "for-an-hour"}
         ),
     )
-    monkeypatch.setattr(dbt, "AwsBaseHook", lambda client_type: SimpleNamespace(conn=client))
+    monkeypatch.setattr(dbt, "client", {"redshift-serverless": redshift}.__getitem__)
     hidden: list[str] = []
     monkeypatch.setattr(dbt, "mask_secret", hidden.append)
     for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE", "SSLMODE"):

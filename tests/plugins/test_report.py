@@ -180,9 +180,7 @@ class Client:
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """The services' answers; a test may change them before it reconciles."""
     answers = services()
-    monkeypatch.setattr(
-        costs, "AwsBaseHook", lambda client_type: SimpleNamespace(conn=Client(answers[client_type]))
-    )
+    monkeypatch.setattr(costs, "client", lambda service: Client(answers[service]))
     return answers
 
 
