@@ -1,4 +1,4 @@
-"""A SQLite file of an engine's own, for what is too much or too quick for the store's documents."""
+"""A SQLite file: the store's, and those of engines that have too much, or too quick, for it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Database:
     def __init__(self, path: Path, schema: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(schema)
@@ -27,8 +28,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is written together or, on an exception, not at all."""
+        """Everything inside is written together or, on an exception, not at all.
+
+        A transaction inside another is a part of it.
+        """
         with self.lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -37,8 +44,8 @@ class Database:
                 raise
             self._db.execute("COMMIT")
 
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """One statement, committed at once, and its rows."""
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """One statement, committed at once, and its rows: their values by position or name."""
         with self.lock:
             return self._db.execute(sql, values).fetchall()
 

@@ -14,7 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from local_aws.database import Database
+
 Document = dict[str, Any]
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS document (
+    kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID
+"""
 _LAST = "\U0010ffff"
 """Sorts after every character of a key."""
 
@@ -47,50 +54,31 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS document ("
-            " kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)"
-            ") WITHOUT ROWID"
-        )
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._depth = 0
+        self._db = Database(path, _SCHEMA)
+        self._changed = threading.Condition(self._db.lock)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside is written together or, on an exception, not at all."""
-        with self._lock:
-            outermost = self._depth == 0
-            if outermost:
-                self._db.execute("BEGIN IMMEDIATE")
-            self._depth += 1
-            try:
-                yield
-            except BaseException:
-                self._depth -= 1
-                if outermost:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._depth -= 1
-            if outermost:
-                self._db.execute("COMMIT")
-                self._changed.notify_all()
+        with self._writing():
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._changed:
+            with self._db.transaction() as db:
+                yield db
+            # Who waits gets the lock, and looks, when the outermost transaction has ended.
+            self._changed.notify_all()
 
     def get(self, kind: str, key: str) -> Document | None:
-        with self._lock:
-            row = self._db.execute(
-                "SELECT body FROM document WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
-        return json.loads(row[0], object_hook=_decode) if row else None
+        rows = self._db.rows("SELECT body FROM document WHERE kind = ? AND key = ?", kind, key)
+        return json.loads(rows[0][0], object_hook=_decode) if rows else None
 
     def put(self, kind: str, key: str, document: Document) -> None:
         body = json.dumps(document, default=_encode, ensure_ascii=False)
-        with self.transaction():
-            self._db.execute(
+        with self._writing() as db:
+            db.execute(
                 "INSERT INTO document VALUES (?, ?, ?)"
                 " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
                 (kind, key, body),
@@ -107,16 +95,14 @@ class Store:
         return document
 
     def delete(self, kind: str, key: str) -> bool:
-        with self.transaction():
-            cursor = self._db.execute(
-                "DELETE FROM document WHERE kind = ? AND key = ?", (kind, key)
-            )
+        with self._writing() as db:
+            cursor = db.execute("DELETE FROM document WHERE kind = ? AND key = ?", (kind, key))
         return cursor.rowcount > 0
 
     def clear(self, kind: str, prefix: str) -> int:
         """Delete the documents of a kind whose key starts with ``prefix``; how many there were."""
-        with self.transaction():
-            cursor = self._db.execute(
+        with self._writing() as db:
+            cursor = db.execute(
                 "DELETE FROM document WHERE kind = ? AND key >= ? AND key < ?",
                 (kind, prefix, prefix + _LAST),
             )
@@ -129,21 +115,19 @@ class Store:
 
         ``prefix`` narrows the keys; ``after`` and ``limit`` take one page of them.
         """
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT key, body FROM document"
-                " WHERE kind = ? AND key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?",
-                (kind, prefix, prefix + _LAST, after, limit),
-            ).fetchall()
+        rows = self._db.rows(
+            "SELECT key, body FROM document"
+            " WHERE kind = ? AND key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?",
+            *(kind, prefix, prefix + _LAST, after, limit),
+        )
         return [(key, json.loads(body, object_hook=_decode)) for key, body in rows]
 
     def keys(self, kind: str, prefix: str = "") -> tuple[str, ...]:
         """The keys of a kind that start with ``prefix``, in order, without their documents."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT key FROM document WHERE kind = ? AND key >= ? AND key < ? ORDER BY key",
-                (kind, prefix, prefix + _LAST),
-            ).fetchall()
+        rows = self._db.rows(
+            "SELECT key FROM document WHERE kind = ? AND key >= ? AND key < ? ORDER BY key",
+            *(kind, prefix, prefix + _LAST),
+        )
         return tuple(key for (key,) in rows)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
@@ -158,5 +142,4 @@ class Store:
         return True
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()

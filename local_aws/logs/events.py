@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from local_aws.database import Database
 
 DAY = 86_400_000
 _SCHEMA = """
@@ -46,34 +45,11 @@ class Events:
     """Groups, streams and events. Every method is one transaction; all are thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            folder / "events.sqlite", check_same_thread=False, isolation_level=None
-        )
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
-        self._lock = threading.RLock()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()
+        self._db = Database(folder / "events.sqlite", _SCHEMA)
 
     def create_group(self, name: str, now: int, tags: dict[str, str] | None = None) -> bool:
         """Whether the group is new."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             cursor = db.execute(
                 "INSERT OR IGNORE INTO log_group VALUES (?, ?, NULL, ?)",
                 (name, now, json.dumps(tags or {})),
@@ -82,7 +58,7 @@ class Events:
 
     def create_stream(self, group: str, name: str, now: int) -> bool:
         """Whether the stream is new."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             cursor = db.execute(
                 "INSERT OR IGNORE INTO stream (log_group, name, created) VALUES (?, ?, ?)",
                 (group, name, now),
@@ -94,30 +70,30 @@ class Events:
         return found[0] if found else None
 
     def groups(self, where: str = "1", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        rows = self._rows(
+        rows = self._db.rows(
             "SELECT log_group.*, coalesce(sum(stream.bytes), 0) AS bytes FROM log_group"  # noqa: S608
             " LEFT JOIN stream ON stream.log_group = log_group.name"
             f" WHERE {where} GROUP BY log_group.name ORDER BY log_group.name",
-            values,
+            *values,
         )
         return [{**dict(row), "tags": json.loads(row["tags"])} for row in rows]
 
     def streams(self, group: str) -> list[dict[str, Any]]:
         """The group's streams by name."""
-        rows = self._rows("SELECT * FROM stream WHERE log_group = ? ORDER BY name", (group,))
+        rows = self._db.rows("SELECT * FROM stream WHERE log_group = ? ORDER BY name", group)
         return [dict(row) for row in rows]
 
     def set_retention(self, group: str, days: int | None) -> None:
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute("UPDATE log_group SET retention = ? WHERE name = ?", (days, group))
 
     def set_tags(self, group: str, tags: dict[str, str]) -> None:
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute("UPDATE log_group SET tags = ? WHERE name = ?", (json.dumps(tags), group))
 
     def delete_stream(self, group: str, name: str) -> bool:
         """Whether there was such a stream."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute(
                 "DELETE FROM event WHERE stream ="
                 " (SELECT id FROM stream WHERE log_group = ? AND name = ?)",
@@ -130,7 +106,7 @@ class Events:
 
     def delete_group(self, group: str) -> bool:
         """Whether there was such a group."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute(
                 "DELETE FROM event WHERE stream IN (SELECT id FROM stream WHERE log_group = ?)",
                 (group,),
@@ -141,7 +117,7 @@ class Events:
     def append(self, group: str, stream: str, events: Iterable[tuple[int, str]], now: int) -> None:
         """Write ``(milliseconds, message)`` to a stream; it and its group appear if missing."""
         rows = list(events)
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute("INSERT OR IGNORE INTO log_group VALUES (?, ?, NULL, '{}')", (group, now))
             db.execute(
                 "INSERT OR IGNORE INTO stream (log_group, name, created) VALUES (?, ?, ?)",
@@ -198,19 +174,20 @@ class Events:
             where.append("(event.at, event.id) < (?, ?)")
             values.extend(until)
         order = "DESC" if backwards else "ASC"
-        rows = self._rows(
+        rows = self._db.rows(
             "SELECT event.id, stream.name, event.at, event.ingested, event.message"  # noqa: S608
             " FROM event JOIN stream ON stream.id = event.stream"
             f" WHERE {' AND '.join(where)}"
             f" ORDER BY event.at {order}, event.id {order} LIMIT ?",
-            (*values, limit),
+            *values,
+            limit,
         )
         events = [Event(*row) for row in rows]
         return events[::-1] if backwards else events
 
     def expire(self, now: int) -> None:
         """Delete what is older than its group's retention."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute(
                 "DELETE FROM event WHERE id IN (SELECT event.id FROM event"
                 " JOIN stream ON stream.id = event.stream"
@@ -221,5 +198,4 @@ class Events:
             )
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._db.close()

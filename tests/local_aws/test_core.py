@@ -349,9 +349,9 @@ from pathlib import Path
 from local_aws.store import Store
 store = Store(Path(sys.argv[1]))
 store.put("k", "written", {"n": 1})
-store._db.execute("BEGIN IMMEDIATE")
-store._db.execute("INSERT INTO document VALUES ('k', 'unfinished', '{}')")
-os._exit(9)
+with store.transaction():
+    store.put("k", "unfinished", {})
+    os._exit(9)
 """
 
 
