@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from airflow.sdk import DAG
 
 from madrugada import dbt
@@ -38,6 +39,12 @@ def test_a_task_builds_its_model_with_its_tests_and_logs_in_before(tasks: dict[s
     assert "--exclude-resource-type unit_test" in said
     assert task._pre_execute_hook is log_in
     assert task.pool == "redshift_loads"
+
+
+def test_no_statement_of_a_model_has_a_time_limit_of_the_driver_s() -> None:
+    """The driver keeps `connect_timeout` for the whole connection: ten million events took more."""
+    profile = yaml.safe_load((dbt.PROJECTS / "clickstream" / "profiles.yml").read_text())
+    assert profile["clickstream"]["outputs"]["redshift"].get("connect_timeout") is None
 
 
 def test_a_task_logs_in_as_whoever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
