@@ -1,20 +1,16 @@
 """A backfill of small nights against one night, and a re-run against a first run.
 
     .venv/bin/python benchmarks/backfill.py --nights 30 --rows 200
-    .venv/bin/python benchmarks/backfill.py --nights 365 --minutes 30 --delivered 60
 
 On a stack of its own: delivers one small delivery a day, each with other values for the same keys;
 runs the first night, runs it again, and backfills all nights side by side, `--times` times. Says
 how often Glue was asked, which tasks were tried again, what the logs say of locks and limits, and
-whether gold holds the newest delivery. `--minutes` asks for one backfill of all nights and says
-what has become of them then; only the first nights, `--delivered`, need a delivery. Prints figures
-and asserts nothing.
+whether gold holds the newest delivery. Prints figures and asserts nothing. A year is `year.py`'s.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -27,11 +23,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.sales_night import DAG, night, ops  # noqa: E402
+from benchmarks.sales_night import DAG, night  # noqa: E402
+from benchmarks.stack import ops, stack_at  # noqa: E402
 from include.sample_data.generate import generate  # noqa: E402
 from ops import sql  # noqa: E402
 from ops.airflow_api import Airflow  # noqa: E402
-from ops.nightly import backfill, backfilled, start_backfill, trigger, watch  # noqa: E402
+from ops.nightly import backfill, trigger, watch  # noqa: E402
 from ops.settings import Settings  # noqa: E402
 
 FIRST_DAY = date(2025, 1, 1)
@@ -86,18 +83,13 @@ def trouble(settings: Settings) -> dict[str, int]:
     return found
 
 
-def look_for(minutes: float, settings: Settings, airflow: Airflow, days: list[date]) -> None:
-    began = time.monotonic()
-    _, body = start_backfill(airflow, DAG, days[0], days[-1])
-    print(f"a backfill of {len(days)} nights was made in {time.monotonic() - began:.1f} s")
-    time.sleep(60 * minutes)
-    runs = backfilled(airflow, DAG, body["from_date"], body["to_date"])
-    tasks = task_instances(airflow)
+def tell(settings: Settings, tasks: list[dict[str, Any]], expected: object) -> None:
+    """Say what was tried again, what the logs say of trouble, and the orders in gold."""
     again = Counter(one["task_id"] for one in tasks if one["try_number"] > 1)
-    print(
-        f"after {minutes:g} minutes: {dict(Counter(run['state'] for run in runs))};"
-        f" tried again: {dict(again)}; in the logs: {trouble(settings)}"
-    )
+    print(f"tried again: {dict(again)}; in the logs: {trouble(settings)}")
+    query = "select sum(total_value) from madrugada_gold.processed_sales"
+    gold = sql.ask(settings, "athena", query)
+    print(f"orders in gold: {gold[1][0][0]}; in the newest delivery: {expected}")
 
 
 def main() -> None:
@@ -105,33 +97,21 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=30)
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--times", type=int, default=2, help="backfills of all nights")
-    parser.add_argument("--minutes", type=float, help="how long to look at one backfill of all")
-    parser.add_argument("--delivered", type=int, help="how many nights have a delivery; else all")
     parser.add_argument("--port", default="8392")
     parser.add_argument("--aws-port", default="4792")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {
-            **os.environ,
-            "MADRUGADA_STATE": str(Path(scratch) / "state"),
-            "PORT": args.port,
-            "AWS_PORT": args.aws_port,
-        }
-        os.environ.update(environment)
-        settings = Settings.load()
+        settings = stack_at(Path(scratch) / "state", args.port, args.aws_port)
         days = [FIRST_DAY + timedelta(days=n) for n in range(args.nights)]
         try:
-            ops(environment, "stack", "up")
-            for number, day in enumerate(days[: args.delivered]):
+            ops("stack", "up")
+            for number, day in enumerate(days):
                 folder = Path(scratch) / "delivery" / day.isoformat()
                 last = generate(folder, args.rows, seed=number)
                 if day != days[0]:
-                    ops(environment, "deliver", "--from", str(folder), "--date", str(day))
-            first = night(settings, environment, Path(scratch) / "delivery" / str(days[0]), days[0])
+                    ops("deliver", "--from", str(folder), "--date", str(day))
+            first = night(settings, Path(scratch) / "delivery" / str(days[0]), days[0])
             airflow = Airflow(settings)
-            if args.minutes:
-                look_for(args.minutes, settings, airflow, days)
-                return
             once_more = []
             for _ in range(3):
                 began = time.monotonic()
@@ -152,14 +132,10 @@ def main() -> None:
                     f" {submissions(settings) - before}"
                 )
             tasks = task_instances(airflow)
-            again = Counter(one["task_id"] for one in tasks if one["try_number"] > 1)
-            print(f"tried again: {dict(again)}; in the logs: {trouble(settings)}")
             print("seconds in the first and the last nights: " + ", ".join(slower(tasks)))
-            query = "select sum(total_value) from madrugada_gold.processed_sales"
-            gold = sql.ask(settings, "athena", query)
-            print(f"orders in gold: {gold[1][0][0]}; in the newest delivery: {last.orders_total}")
+            tell(settings, tasks, last.orders_total)
         finally:
-            ops(environment, "stack", "stop")
+            ops("stack", "stop")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import Memory  # noqa: E402
-from benchmarks.sales_night import ops  # noqa: E402
+from benchmarks.stack import ops, stack_at  # noqa: E402
 from include.sample_data import event_producer  # noqa: E402
 from include.sample_data.events import Options, lines  # noqa: E402
 from ops import sql  # noqa: E402
@@ -185,17 +184,10 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch) / "state"
-        environment = {
-            **os.environ,
-            "MADRUGADA_STATE": str(state),
-            "PORT": args.port,
-            "AWS_PORT": args.aws_port,
-        }
-        os.environ.update(environment)
-        settings = Settings.load()
+        settings = stack_at(state, args.port, args.aws_port)
         memory = Memory(state)
         try:
-            ops(environment, "stack", "up")
+            ops("stack", "up")
             memory.start()
             if args.doors:
                 for door in event_producer.DOORS:
@@ -207,7 +199,7 @@ def main() -> None:
             memory.tell()
         finally:
             memory.done.set()
-            ops(environment, "stack", "stop")
+            ops("stack", "stop")
 
 
 if __name__ == "__main__":

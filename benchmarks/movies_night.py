@@ -10,7 +10,6 @@ nothing.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import Memory  # noqa: E402
-from benchmarks.sales_night import last_reports, ops  # noqa: E402
+from benchmarks.sales_night import last_reports  # noqa: E402
+from benchmarks.stack import ops, stack_at  # noqa: E402
 from include.sample_data.catalogue import generate  # noqa: E402
 from ops.airflow_api import Airflow  # noqa: E402
 from ops.nightly import trigger, watch  # noqa: E402
@@ -32,10 +32,10 @@ DAG = "movies_nightly"
 FIRST_DAY = date(2026, 1, 2)
 
 
-def night(settings: Settings, environment: dict[str, str], folder: Path, day: date) -> float:
+def night(settings: Settings, folder: Path, day: date) -> float:
     """Deliver and run one night; seconds from trigger to success."""
     began = time.monotonic()
-    ops(environment, "catalogue", "--from", str(folder), "--date", day.isoformat())
+    ops("catalogue", "--from", str(folder), "--date", day.isoformat())
     print(f"delivered and taken in within {time.monotonic() - began:.1f} s")
     airflow = Airflow(settings)
     run_id = trigger(airflow, DAG, day)
@@ -55,25 +55,17 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch) / "state"
-        environment = {
-            **os.environ,
-            "MADRUGADA_STATE": str(state),
-            "PORT": args.port,
-            "AWS_PORT": args.aws_port,
-        }
-        os.environ.update(environment)
-        settings = Settings.load()
+        settings = stack_at(state, args.port, args.aws_port)
         folder = Path(scratch) / "delivery"
         began = time.monotonic()
         generate(folder, args.rows)
         print(f"generated {args.rows:,} rows of films in {time.monotonic() - began:.1f} s")
         memory = Memory(state)
         try:
-            ops(environment, "stack", "up")
+            ops("stack", "up")
             memory.start()
             seconds = [
-                night(settings, environment, folder, FIRST_DAY + timedelta(days=n))
-                for n in range(args.nights)
+                night(settings, folder, FIRST_DAY + timedelta(days=n)) for n in range(args.nights)
             ]
             memory.done.set()
             print(
@@ -89,7 +81,7 @@ def main() -> None:
             memory.tell()
         finally:
             memory.done.set()
-            ops(environment, "stack", "stop")
+            ops("stack", "stop")
 
 
 if __name__ == "__main__":

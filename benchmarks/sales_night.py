@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import Memory  # noqa: E402
+from benchmarks.stack import ops, stack_at  # noqa: E402
 from include.sample_data.generate import generate  # noqa: E402
 from ops import sql  # noqa: E402
 from ops.airflow_api import Airflow  # noqa: E402
@@ -34,15 +33,9 @@ DAG = "sales_nightly"
 FIRST_DAY = date(2026, 1, 2)
 
 
-def ops(environment: dict[str, str], module: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", f"ops.{module}", *arguments], cwd=ROOT, env=environment, check=True
-    )
-
-
-def night(settings: Settings, environment: dict[str, str], folder: Path, day: date) -> float:
+def night(settings: Settings, folder: Path, day: date) -> float:
     """Deliver and run one night; seconds from trigger to success."""
-    ops(environment, "deliver", "--from", str(folder), "--date", day.isoformat())
+    ops("deliver", "--from", str(folder), "--date", day.isoformat())
     airflow = Airflow(settings)
     run_id = trigger(airflow, DAG, day)
     if not watch(airflow, DAG, run_id):
@@ -74,14 +67,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         state = Path(scratch) / "state"
-        environment = {
-            **os.environ,
-            "MADRUGADA_STATE": str(state),
-            "PORT": args.port,
-            "AWS_PORT": args.aws_port,
-        }
-        os.environ.update(environment)
-        settings = Settings.load()
+        settings = stack_at(state, args.port, args.aws_port)
         folder = Path(scratch) / "delivery"
         began = time.monotonic()
         generate(folder, args.rows)
@@ -89,12 +75,11 @@ def main() -> None:
         memory = Memory(state)
         try:
             began = time.monotonic()
-            ops(environment, "stack", "up")
+            ops("stack", "up")
             print(f"stack up in {time.monotonic() - began:.1f} s")
             memory.start()
             seconds = [
-                night(settings, environment, folder, FIRST_DAY + timedelta(days=n))
-                for n in range(args.nights)
+                night(settings, folder, FIRST_DAY + timedelta(days=n)) for n in range(args.nights)
             ]
             memory.done.set()
             print(
@@ -113,7 +98,7 @@ def main() -> None:
             memory.tell()
         finally:
             memory.done.set()
-            ops(environment, "stack", "stop")
+            ops("stack", "stop")
 
 
 if __name__ == "__main__":

@@ -6,38 +6,34 @@ The first sitting delivers every day of a year and asks Airflow for the backfill
 starts the stack on the same state again and lets Airflow carry on. A sitting ends when all nights
 are done, or after `--minutes`, and stops the stack whatever is being worked on. Says how many
 nights were done and how quickly, which tasks were tried again, what the logs say of locks and
-limits, how often Glue was asked, and whether gold holds the last day's delivery, as it does at the
-end.
-Prints figures and asserts nothing.
+limits, how often Glue was asked, and whether gold holds the last day's delivery, as it does
+at the end. Prints figures and asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from contextlib import redirect_stdout
-from datetime import date, timedelta
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.backfill import submissions, task_instances, trouble  # noqa: E402
-from benchmarks.sales_night import DAG, ops  # noqa: E402
+from benchmarks.backfill import FIRST_DAY, submissions, task_instances, tell  # noqa: E402
+from benchmarks.sales_night import DAG  # noqa: E402
+from benchmarks.stack import ops, stack_at  # noqa: E402
 from include.sample_data.generate import generate  # noqa: E402
-from ops import sql  # noqa: E402
 from ops.airflow_api import Airflow  # noqa: E402
 from ops.deliver import deliver  # noqa: E402
 from ops.nightly import backfilled, start_backfill  # noqa: E402
 from ops.settings import Settings  # noqa: E402
-
-FIRST_DAY = date(2025, 1, 1)
 
 
 def begin(settings: Settings, airflow: Airflow, nights: int, rows: int) -> dict[str, str]:
@@ -71,18 +67,11 @@ def main() -> None:
     parser.add_argument("--aws-port", default="4792")
     args = parser.parse_args()
     state = Path(args.state).resolve()
-    environment = {
-        **os.environ,
-        "MADRUGADA_STATE": str(state),
-        "PORT": args.port,
-        "AWS_PORT": args.aws_port,
-    }
-    os.environ.update(environment)
-    settings = Settings.load()
+    settings = stack_at(state, args.port, args.aws_port)
     asked_file = state / "year.json"
     until = time.monotonic() + 60 * args.minutes
     try:
-        ops(environment, "stack", "up")
+        ops("stack", "up")
         airflow = Airflow(settings)
         if not asked_file.exists():
             asked_file.write_text(json.dumps(begin(settings, airflow, args.nights, args.rows)))
@@ -102,16 +91,11 @@ def main() -> None:
             f"{done} nights in {seconds:.0f} s, {seconds / max(done, 1):.1f} s a night;"
             f" all so far: {dict(now)}"
         )
-        tasks = task_instances(airflow)
-        again = Counter(one["task_id"] for one in tasks if one["try_number"] > 1)
-        print(f"tried again: {dict(again)}; in the logs: {trouble(settings)}")
         print(f"silver jobs submitted: {submissions(settings)}")
         if now["success"]:
-            query = "select sum(total_value) from madrugada_gold.processed_sales"
-            gold = sql.ask(settings, "athena", query)
-            print(f"orders in gold: {gold[1][0][0]}; in the last day's: {asked['orders_total']}")
+            tell(settings, task_instances(airflow), asked["orders_total"])
     finally:
-        ops(environment, "stack", "stop")
+        ops("stack", "stop")
 
 
 if __name__ == "__main__":

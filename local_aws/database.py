@@ -45,7 +45,7 @@ class Database:
             self._db.execute("COMMIT")
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        """One statement, committed at once, and its rows: their values by position or name."""
+        """One statement, and its rows: their values by position or name."""
         with self.lock:
             return self._db.execute(sql, values).fetchall()
 
