@@ -3,9 +3,12 @@
 A task's process is forked from an executor's worker, which was forked from the scheduler, and a
 DAG file is parsed in a fork of the DAG processor: modules that are there already cost nothing.
 Without this every task, and every parse of every DAG file, spends about a second of CPU on imports.
+An AWS hook asks the stack which operator it is for, to tell AWS: the first to do so in a process
+has Python find the file of every module, which costs as much as the rest of the hook.
 https://airflow.apache.org/docs/apache-airflow/stable/howto/set-config.html
 """
 
+import inspect
 import sys
 
 import sqlite_metadata  # noqa: F401
@@ -25,3 +28,5 @@ if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow.providers.standard.decorators.python
     import airflow.providers.standard.operators.trigger_dagrun
     import airflow.sdk.execution_time.task_runner  # noqa: F401
+
+    inspect.stack()
