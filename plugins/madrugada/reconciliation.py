@@ -16,6 +16,7 @@ from typing import Any
 from madrugada.clients import client
 
 Row = tuple[str, ...]
+NULL = "∅"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E[+-]?[0-9]+)?")
 
 PLACES = ("bronze", "silver", "gold", "Athena", "Spectrum", "Redshift")
@@ -121,7 +122,7 @@ def normalised(rows: Iterable[Iterable[Any]]) -> tuple[Row, ...]:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "∅"
+        return NULL
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
@@ -183,6 +184,10 @@ def delivery_figures(
     return figures
 
 
+def _is_number_or_null(value: str) -> bool:
+    return value == NULL or _NUMBER.fullmatch(value) is not None
+
+
 def _counted(checks: Mapping[str, tuple[str, str]], check: str, dataset: str) -> str:
     name = check.format(dataset=dataset)
     if name not in checks:
@@ -200,7 +205,7 @@ def answer_figures(
 
     A question gives a figure for each table (`ROWS_BY_TABLE`) or for each row (`FIGURES`); else its
     number of rows and the sum of each of its columns of numbers but the first, which is what it is
-    asked by.
+    asked by. Null adds nothing to a sum, as in SQL.
 
     Args:
         answers: each question's answers.
@@ -217,7 +222,7 @@ def answer_figures(
         numeric = [
             index
             for index in range(1, len(columns))
-            if all(_NUMBER.fullmatch(row[index]) for answer in given for row in answer.rows)
+            if all(_is_number_or_null(row[index]) for answer in given for row in answer.rows)
         ]
         for answer in given:
             if question == ROWS_BY_TABLE:
@@ -230,7 +235,8 @@ def answer_figures(
                 continue
             found.setdefault(f"{question}: rows", {})[answer.engine] = _text(len(answer.rows))
             for index in numeric:
-                added = sum((Decimal(row[index]) for row in answer.rows), Decimal(0))
+                numbers = (Decimal(row[index]) for row in answer.rows if row[index] != NULL)
+                added = sum(numbers, Decimal(0))
                 name = f"{question}: {columns[index]}"
                 found.setdefault(name, {})[answer.engine] = _text(added)
     for table, said in gold.items():

@@ -21,13 +21,21 @@ TOTALS = [
     ["Headphones", "100.00"],
     ["Webcam", "50.00"],
 ]
+UNKNOWN_PRODUCT = "999"
 GOLD = ["processed_sales", "wide_vendas", "vendas_por_produto", "vendas_por_cidade_mes"]
 
 
 @pytest.fixture(scope="module")
 def delivery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Delivery]:
+    """A delivery of 1000 sales, of which the last is of a product that nobody has delivered."""
     folder = tmp_path_factory.mktemp("delivery")
-    return folder, generate(folder, 1000)
+    made = generate(folder, 1000)
+    sales = folder / "caso_estudo_vendas.csv"
+    *others, last, end = sales.read_bytes().split(b"\r\n")
+    sale, customer, store, _, day = last.split(b";")
+    last = b";".join([sale, customer, store, UNKNOWN_PRODUCT.encode(), day])
+    sales.write_bytes(b"\r\n".join([*others, last, end]))
+    return folder, made
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +116,9 @@ def test_wide_vendas_has_each_sale_once_with_its_whole_price(
         for line in (folder / "caso_estudo_produtos.csv").read_text("utf-8-sig").splitlines()[1:]
     }
     sales = (folder / "caso_estudo_vendas.csv").read_text("utf-8-sig").splitlines()[1:]
-    total = sum(prices[line.split(";")[3]] for line in sales)
+    products = [line.split(";")[3] for line in sales]
+    assert products.count(UNKNOWN_PRODUCT) == 1
+    total = sum(prices[product] for product in products if product != UNKNOWN_PRODUCT)
     expected = [["1000", "1000", f"{total:.2f}"]]
     query = "select count(*), count(distinct id_venda), sum(valor) from {}.wide_vendas"
     assert stack.athena(query.format("madrugada_gold")) == expected
@@ -120,9 +130,10 @@ def test_a_query_joins_the_warehouse_with_the_lake(stack: Stack, first_night: st
     root = Path(__file__).resolve().parents[2]
     query = (root / "include/sql/redshift/join_warehouse_with_lake.sql").read_text()
     rows = stack.redshift(query)
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert {row[3] for row in rows} == {"0.00"}
-    assert [row[4] for row in rows].count("true") == 1
+    # The odd price, and the product that is not known.
+    assert [row[4] for row in rows].count("true") == 2
 
 
 def test_the_report_is_in_the_bucket_and_in_the_queue(stack: Stack, first_night: str) -> None:

@@ -228,6 +228,26 @@ def test_the_figures_of_the_engines_stand_beside_those_of_silver_and_gold() -> N
     assert set(verdicts(figures).values()) == {"equal"}
 
 
+def test_null_adds_nothing_to_a_sum() -> None:
+    """Sales of a product that nobody delivered yet have no price, and so no total."""
+    rows = {"total_by_product": [("Mouse", "110.00"), (None, None), ("007", "40.00")]}
+    answers = {
+        question: [
+            Answer(one.engine, normalised(rows.get(question, one.rows)), one.columns)
+            for one in given
+        ]
+        for question, given in asked().items()
+    }
+    found = verdicts(answer_figures(answers, GOLD, GOLD_CHECKS, LAYERS))
+    assert found["total_by_product: total_value"] == "equal"
+    (total,) = [
+        figure
+        for figure in answer_figures(answers, GOLD, GOLD_CHECKS, LAYERS)
+        if figure.name == "total_by_product: total_value"
+    ]
+    assert set(total.values.values()) == {"150"}
+
+
 def test_a_difference_is_seen_wherever_it_is() -> None:
     found = verdicts(
         answer_figures(

@@ -2,7 +2,7 @@
 -- product as the warehouse has them, beside what the mart in the lake says.
 with warehouse as (
 
-    select id_produto, produto, count(*) as vendas, sum(valor) as valor_total
+    select id_produto, produto, count(*) as vendas, coalesce(sum(valor), 0.00) as valor_total
     from sales_schema.wide_vendas
     group by id_produto, produto
 
