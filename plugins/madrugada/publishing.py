@@ -29,9 +29,9 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
     columns and location become those of ``<database>.<table>``: readers see the old version or
     the new one, never between.
 
-    A candidate that was built on another version than the one now published is refused: two
-    nights ran at once, and publishing would lose the other's rows. Publishing the same version
-    again changes nothing.
+    When a candidate was built on another version than the one now published, nothing is
+    published: two nights ran at once, and publishing would lose the other's rows. Publishing the
+    same version again changes nothing.
 
     Returns:
         For each published table ``{"table", "upsert_keys"}``: its name, and the columns that make
@@ -62,6 +62,9 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
                 f"Version {self.version} has no {self.layer} candidates in"
                 f" {self.staging_database}; run the job again."
             )
+        # All are looked at before any is published: some of one night and some of another is worse.
+        for name, candidate in candidates.items():
+            self._is_there(name, candidate, self._published(name))
         published = []
         for name, candidate in sorted(candidates.items()):
             self._publish(name, candidate)
@@ -86,30 +89,42 @@ class PublishTablesOperator(AwsBaseOperator[GlueCatalogHook]):
         except self.hook.conn.exceptions.EntityNotFoundException:
             return None
 
-    def _publish(self, name: str, candidate: dict[str, Any]) -> None:
-        wanted = _table_input(name, candidate)
-        current = self._published(name)
+    def _is_there(
+        self, name: str, candidate: dict[str, Any], current: dict[str, Any] | None
+    ) -> bool:
+        """Whether the candidate is what is published already.
+
+        Raises:
+            AirflowFailException: something else has been published since it was built.
+        """
         if current is None:
-            self.hook.conn.create_table(DatabaseName=self.database, TableInput=wanted)
-            self.log.info("%s.%s: published, its first version", self.database, name)
-            return
+            return False
         now = current["Parameters"].get(VERSION, "")
-        if now == self.version:
-            self.log.info("%s.%s: this version is published already", self.database, name)
-            return
         base = candidate["Parameters"].get(BASE, "")
-        if base != now:
+        if now != self.version and now != base:
             raise AirflowFailException(
                 f"{self.database}.{name}: version {self.version} was built on {base or 'nothing'},"
                 f" but {now} has been published since by another night."
                 f" Clear the build task of this run, so that it builds on what is there now."
             )
-        self.hook.conn.update_table(
-            DatabaseName=self.database,
-            TableInput=wanted,
-            VersionId=current.get("VersionId", "0"),
-        )
-        self.log.info("%s.%s: %s replaces %s", self.database, name, self.version, now)
+        return now == self.version
+
+    def _publish(self, name: str, candidate: dict[str, Any]) -> None:
+        wanted = _table_input(name, candidate)
+        current = self._published(name)
+        if self._is_there(name, candidate, current):
+            self.log.info("%s.%s: this version is published already", self.database, name)
+        elif current is None:
+            self.hook.conn.create_table(DatabaseName=self.database, TableInput=wanted)
+            self.log.info("%s.%s: published, its first version", self.database, name)
+        else:
+            self.hook.conn.update_table(
+                DatabaseName=self.database,
+                TableInput=wanted,
+                VersionId=current.get("VersionId", "0"),
+            )
+            now = current["Parameters"].get(VERSION, "")
+            self.log.info("%s.%s: %s replaces %s", self.database, name, self.version, now)
 
 
 def published_key(layer: str, table: str) -> str:

@@ -141,6 +141,29 @@ def test_what_was_built_on_nothing_does_not_replace_something(catalog: Catalog) 
         publish(SECOND)
 
 
+def test_when_one_table_is_refused_none_is_published(catalog: Catalog) -> None:
+    """Compaction has published another version of the last table, and of no other."""
+    for table in ("marts", "sales", "wide_vendas"):
+        catalog.stage(table, FIRST)
+    publish(FIRST)
+    for table in ("marts", "sales", "wide_vendas"):
+        catalog.stage(table, SECOND, base=FIRST)
+    catalog.stage("wide_vendas", OTHER, base=FIRST)
+    publish(OTHER)
+    with pytest.raises(AirflowFailException, match=r"madrugada_gold\.wide_vendas: version"):
+        publish(SECOND)
+    versions = {name: catalog.published(name)["Parameters"][VERSION] for name in catalog.names()}
+    assert versions == {"marts": FIRST, "sales": FIRST, "wide_vendas": OTHER}
+
+
+def test_what_was_half_published_is_finished(catalog: Catalog) -> None:
+    catalog.stage("sales", FIRST)
+    publish(FIRST)
+    catalog.stage("wide_vendas", FIRST)
+    publish(FIRST)
+    assert catalog.names() == {"sales", "wide_vendas"}
+
+
 def test_all_tables_of_the_version_are_published_and_no_others(catalog: Catalog) -> None:
     for table in ("wide_vendas", "sales"):
         catalog.stage(table, FIRST)
