@@ -202,5 +202,6 @@ with DAG(
     models >> [ask_athena, ask_redshift, ask_spectrum]
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
 
-    # Whatever is cleared between these two takes them along.
-    report >> pass_turn.as_teardown(setups=take_turn)
+    # Whatever is cleared between these two takes them along. A task that failed does not end those
+    # beside it: the turn is kept until all that writes has ended.
+    [external_schema, silver.publish, models, report] >> pass_turn.as_teardown(setups=take_turn)

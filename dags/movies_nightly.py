@@ -259,5 +259,8 @@ with DAG(
     gold.publish >> ask_athena
     [ask_athena, ask_spectrum] >> report >> send_report
 
-    # Whatever is cleared between these two takes them along.
-    report >> pass_turn.as_teardown(setups=take_turn)
+    # Whatever is cleared between these two takes them along. A task that failed does not end those
+    # beside it: the turn is kept until all that writes has ended.
+    beside = [create_tables, add_day, create_views, external_schema]
+    layers = [silver.build, silver.publish, gold.build, gold.publish]
+    [*beside, *layers, report] >> pass_turn.as_teardown(setups=take_turn)

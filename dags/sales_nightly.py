@@ -245,5 +245,7 @@ with DAG(
     prune_warehouse >> [ask_athena, ask_redshift, ask_spectrum]
     [ask_athena, ask_redshift, ask_spectrum] >> report >> send_report
 
-    # Whatever is cleared between these two takes them along.
-    report >> pass_turn.as_teardown(setups=take_turn)
+    # Whatever is cleared between these two takes them along. A task that failed does not end those
+    # beside it: the turn is kept until all that writes has ended.
+    writers = [create_tables, external_schema, gold.publish, load_warehouse]
+    [*writers, report] >> pass_turn.as_teardown(setups=take_turn)

@@ -101,4 +101,6 @@ with DAG(
     prune_warehouse = SALES.prune()
 
     take_turn >> planned
-    load_warehouse >> prune_warehouse >> pass_turn.as_teardown(setups=take_turn)
+    # A load that failed does not end those beside it: the turn is kept until all have ended.
+    load_warehouse >> prune_warehouse
+    [load_warehouse, prune_warehouse] >> pass_turn.as_teardown(setups=take_turn)

@@ -93,6 +93,32 @@ def test_what_writes_tables_is_done_by_one_run_at_a_time(dag: Any) -> None:
     assert writing <= between
 
 
+def test_the_turn_is_kept_until_all_that_writes_has_ended(dag: Any) -> None:
+    """Also when a task has failed, whose followers end at once, while those beside it go on."""
+    if "pass_turn" not in dag.task_dict:
+        return
+    between = {t.task_id for t in dag.task_dict["take_turn"].get_flat_relatives(upstream=False)}
+
+    def ended_before(task_id: str) -> set[str]:
+        """What does not run any more, or ever, once this task has ended, in whatever way."""
+        task = dag.task_dict[task_id]
+        # Either it ran itself, so that all before it has succeeded,
+        ways = [{t.task_id for t in task.get_flat_relatives(upstream=True)}]
+        for one in task.upstream_task_ids & between:
+            # or one before it failed, and with that all that follows; of a mapped task others run.
+            failed = dag.task_dict[one]
+            ended = {t.task_id for t in failed.get_flat_relatives(upstream=False)}
+            ways.append(ended_before(one) | ended | (set() if failed.is_mapped else {one}))
+        return set.intersection(*ways)
+
+    waited_for = dag.task_dict["pass_turn"].upstream_task_ids - {"take_turn"}
+    ended = waited_for.union(*map(ended_before, waited_for))
+    readers = ("ask_", "reconcile", "send_report", "pass_turn")
+    writing = {task_id for task_id in between if not task_id.startswith(readers)}
+    assert writing
+    assert writing <= ended
+
+
 def test_what_aws_allows_once_at_a_time_is_asked_in_its_pool(dag: Any) -> None:
     for task in dag.tasks:
         kind = task.operator_class if task.is_mapped else type(task)
