@@ -115,8 +115,6 @@ with DAG(
             " 'again': params.ask_again} | tojson }}"
         ),
         verdicts=["DeliveryError"],
-        # It may take the five minutes that the function has; a second call would be refused.
-        botocore_config={"read_timeout": 320, "retries": {"total_max_attempts": 1}},
     )
 
     wait_for_catalogue = S3KeySensor(

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from madrugada import defaults
+from madrugada.reprocessing import RunNightOperator
 from madrugada.sales import SOURCES
 
 with DAG(
@@ -68,7 +68,7 @@ with DAG(
 
         return plan_reprocessing(params, SOURCES, get_current_context()["dag_run"].run_id)
 
-    TriggerDagRunOperator.partial(
+    RunNightOperator.partial(
         task_id="run_night",
         map_index_template="{{ task.conf['delivery_date'] }}",
         trigger_dag_id="sales_nightly",

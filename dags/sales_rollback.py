@@ -69,7 +69,7 @@ with DAG(
         ),
     },
 ) as dag:
-    take_turn, pass_turn = turn_at(TURN)
+    take_turn, pass_turn = turn_at(TURN, urgent=True)
 
     @task
     def plan_rollback(params: dict[str, Any]) -> dict[str, Any]:

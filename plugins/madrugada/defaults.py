@@ -13,7 +13,8 @@ TIMEZONE = "America/Sao_Paulo"
 SQL_FOLDER = str(Path(__file__).resolve().parents[2] / "include" / "sql")
 
 NIGHT_POKE_SECONDS = 5
-LONGEST_NIGHT = timedelta(hours=2)
+LONGEST_NIGHT = timedelta(hours=6)
+"""Also the longest that a night waits for another's end."""
 
 CRAWLER_POOL = "glue_crawler"
 GLUE_POOL = "glue_jobs"
@@ -26,7 +27,7 @@ POOLS = {
     WAREHOUSE_POOL: (4, "Redshift loads side by side"),
     REPROCESS_POOL: (2, "Nights that a reprocessing runs side by side"),
     # Fewer than an executor's slots: whoever has the turn must find one.
-    TURN_POOL: (2, "Runs that stand first in line for a turn; the others wait in the queue"),
+    TURN_POOL: (4, "Runs that stand first in line for a turn; the others wait in the queue"),
 }
 """Name to (slots, reason), for services that allow few things at once."""
 

@@ -12,18 +12,22 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+# The functions may take five minutes; whoever asks again before that has two of them at work.
+ONE_LONG_CALL = {"read_timeout": 320, "retries": {"total_max_attempts": 1}}
+
 
 class CheckDeliveryOperator(LambdaInvokeFunctionOperator):
     """Call the function; a verdict against the delivery fails the task at once, with its words.
 
     The same files would be as wrong again, so there is no retry. Everything else that can go wrong
-    with a call (the function timed out, was killed or could not read S3) is tried again.
+    with a call (the function timed out, was killed or could not read S3) is tried again, by the
+    task: a call is made once and waited for.
 
     :param verdicts: the function's own error types that are its verdict.
     """
 
     def __init__(self, *, verdicts: Collection[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(botocore_config=ONE_LONG_CALL, **kwargs)
         self.verdicts = tuple(verdicts)
 
     def execute(self, context: Context) -> str:

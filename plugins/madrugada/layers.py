@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from madrugada import defaults
@@ -66,6 +67,9 @@ def build_audit_publish(
         stop_job_run_on_kill=True,
         verbose=True,
         pool=defaults.GLUE_POOL,
+        # Glue ends a job that takes too long, and says so; stopped from here it would be no more
+        # than stopped.
+        execution_timeout=aws.glue_timeout + timedelta(minutes=10),
     )
     audit = AthenaAuditOperator(
         task_id=audit_id,

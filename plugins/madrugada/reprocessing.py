@@ -1,20 +1,47 @@
-"""Which nights of a range of dates can be run again, and what that will do."""
+"""Nights of a range of dates run again: which can be, what that will do, and doing it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from madrugada.settings import settings
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 log = logging.getLogger(__name__)
-LONGEST_RANGE = 3 * 366
+# Airflow maps a task over so many and no more ([core] max_map_length).
+LONGEST_RANGE = 1024
+GOING_ON = ["queued", "running"]
+
+
+class RunNightOperator(TriggerDagRunOperator):
+    """Run a night again and wait for its end; one that is going on is only waited for.
+
+    Whoever triggers a run that is there already has it cleared: a waiting task that was lost and is
+    tried again would stop the night it waits for, in the middle of its work.
+    """
+
+    def execute(self, context: Context) -> None:
+        ti: Any = context["ti"]
+        dag_id, run_id = self.trigger_dag_id, str(self.trigger_run_id)
+        if not ti.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=GOING_ON):
+            super().execute(context)
+            return
+        self.log.info("%s %s is going on; waiting for its end", dag_id, run_id)
+        while (state := ti.get_dagrun_state(dag_id, run_id)) in GOING_ON:
+            time.sleep(self.poke_interval)
+        if state != "success":
+            raise AirflowFailException(f"{dag_id} {run_id}: {state}; its own alarm says why.")
 
 
 def plan_reprocessing(

@@ -18,6 +18,7 @@ class Settings:
         delivery_patience: how long a night waits for its delivery before it fails.
         delivery_deadline: how long after it was queued somebody is called about a late delivery.
         turn_poke_seconds: how often a night that waits for its turn looks.
+        glue_timeout: how long a Glue job may run; the template's GlueTimeoutMinutes.
         stream_settles: how long after a day in UTC its events may still be written; the template's
             SettleSeconds, which the function `close_day` goes by.
         redshift_sslmode: how clients that speak PostgreSQL's protocol ask for TLS.
@@ -32,6 +33,7 @@ class Settings:
     delivery_patience: timedelta
     delivery_deadline: timedelta
     turn_poke_seconds: int = 15
+    glue_timeout: timedelta = timedelta(hours=1)
     stream_settles: timedelta = timedelta(minutes=15)
     redshift_sslmode: str = "verify-full"
     keep_versions: int = 7
@@ -115,6 +117,9 @@ def settings() -> Settings:
         delivery_patience=timedelta(seconds=patience),
         delivery_deadline=timedelta(seconds=deadline),
         turn_poke_seconds=_seconds("MADRUGADA_TURN_POKE_SECONDS", 15),
+        glue_timeout=timedelta(
+            minutes=_at_least_one("MADRUGADA_GLUE_TIMEOUT_MINUTES", 60, "minutes")
+        ),
         stream_settles=timedelta(seconds=_seconds("MADRUGADA_STREAM_SETTLE_SECONDS", 900)),
         redshift_sslmode=os.environ.get("MADRUGADA_REDSHIFT_SSLMODE", "verify-full"),
         keep_versions=_at_least_one("MADRUGADA_KEEP_VERSIONS", 7, "versions"),

@@ -29,8 +29,10 @@ from madrugada.settings import settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-LONGEST_WAIT = timedelta(hours=2)
-LOST_THE_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+# The last two are what S3 says to a condition on an object that has just been deleted.
+LOST_THE_RACE = {
+    "PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey", "404",
+}  # fmt: skip
 
 
 def turn_key(name: str) -> str:
@@ -136,14 +138,17 @@ class PassTurnOperator(AwsBaseOperator[S3Hook]):
         try:
             self.hook.conn.delete_object(Bucket=self.bucket, Key=turn_key(turn), IfMatch=found[1])
         except ClientError as error:
-            if error.response["Error"]["Code"] not in {*LOST_THE_RACE, "NoSuchKey", "404"}:
+            if error.response["Error"]["Code"] not in LOST_THE_RACE:
                 raise
 
 
-def turn_at(*names: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
+def turn_at(*names: str, urgent: bool = False) -> tuple[TakeTurnSensor, PassTurnOperator]:
     """`take_turn` and `pass_turn` of a DAG; it wires the second as the first's teardown.
 
     Several turns are one task's, so that a run which has one of them never waits for a slot.
+
+    Args:
+        urgent: look before the others that wait.
     """
     aws = settings()
     bucket = aws.bucket("silver")
@@ -154,9 +159,12 @@ def turn_at(*names: str) -> tuple[TakeTurnSensor, PassTurnOperator]:
         poke_interval=aws.turn_poke_seconds,
         # A process begun for each look would cost more than the look.
         at_a_time=timedelta(minutes=1),
-        timeout=LONGEST_WAIT.total_seconds(),
-        execution_timeout=LONGEST_WAIT,
+        timeout=defaults.LONGEST_NIGHT.total_seconds(),
+        execution_timeout=defaults.LONGEST_NIGHT,
         pool=defaults.TURN_POOL,
+        # Else whoever has the most tasks after it would always look first.
+        weight_rule="absolute",
+        priority_weight=2 if urgent else 1,
     )
     return take, PassTurnOperator(task_id="pass_turn", turns=names, bucket=bucket)
 

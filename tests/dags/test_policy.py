@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from datetime import time, timedelta
 from pathlib import Path
@@ -19,11 +20,13 @@ from airflow.sdk.definitions.timetables.assets import AssetTriggeredTimetable
 from madrugada.defaults import (
     CRAWLER_POOL,
     GLUE_POOL,
+    LONGEST_NIGHT,
     OWNER,
     TIMEZONE,
     TURN_POOL,
     WAREHOUSE_POOL,
 )
+from madrugada.settings import settings
 from madrugada.turn import TakeTurnSensor
 from tests.conftest import ROOT
 from tests.dags.conftest import DAGS
@@ -31,7 +34,6 @@ from tests.dags.test_integrity import EXPECTED
 
 DAG_IDS = sorted(dag_id for dags in EXPECTED.values() for dag_id in dags)
 FILES = sorted(DAGS.rglob("*.py"))
-LONGEST = timedelta(hours=2)
 
 POOL_OF = {
     GlueJobOperator: GLUE_POOL,
@@ -119,6 +121,19 @@ def test_the_turn_is_kept_until_all_that_writes_has_ended(dag: Any) -> None:
     assert writing <= ended
 
 
+def test_who_waits_for_a_turn_looks_in_the_order_of_coming_a_rollback_first(
+    dags: dict[str, Any],
+) -> None:
+    weights = {
+        dag_id: (dag.task_dict["take_turn"].weight_rule, dag.task_dict["take_turn"].priority_weight)
+        for dag_id, dag in dags.items()
+        if "take_turn" in dag.task_dict
+    }
+    first = weights.pop("sales_rollback")
+    assert set(weights.values()) == {("absolute", 1)}
+    assert first == ("absolute", 2)
+
+
 def test_what_aws_allows_once_at_a_time_is_asked_in_its_pool(dag: Any) -> None:
     for task in dag.tasks:
         kind = task.operator_class if task.is_mapped else type(task)
@@ -148,9 +163,20 @@ def test_every_task_has_an_owner_a_limit_and_an_alarm(dag: Any) -> None:
     for task in dag.tasks:
         assert task.owner == OWNER, task.task_id
         assert task.execution_timeout, task.task_id
-        assert timedelta(0) < task.execution_timeout <= LONGEST, task.task_id
+        assert timedelta(0) < task.execution_timeout <= LONGEST_NIGHT, task.task_id
         callbacks = partial(task, "on_failure_callback")
         assert any(isinstance(one, SnsNotifier) for one in callbacks), task.task_id
+
+
+def test_a_glue_job_ends_by_its_own_timeout(dag: Any) -> None:
+    """The template's; Airflow's comes after it, or a longer timeout of the job would do nothing."""
+    template = (ROOT / "infra/template.yaml").read_text()
+    default = re.search(r"GlueTimeoutMinutes:\n(?:    .*\n)*?    Default: (\d+)", template)
+    assert default
+    assert settings().glue_timeout == timedelta(minutes=int(default[1]))
+    for task in dag.tasks:
+        if isinstance(task, GlueJobOperator):
+            assert task.execution_timeout > settings().glue_timeout, task.task_id
 
 
 def test_every_task_is_tried_again_unless_it_says_why_not(dag: Any) -> None:

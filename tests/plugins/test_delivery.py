@@ -39,6 +39,14 @@ def test_a_good_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(monkeypatch, {"files": 7}, failed=False) == '{"files": 7}'
 
 
+def test_a_function_is_called_once_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given up after a minute and made again, two would be at work on one delivery."""
+    operator = CheckDeliveryOperator(task_id="check", function_name="f", verdicts=[])
+    config = operator.hook.config
+    assert config.read_timeout > 300
+    assert config.retries == {"total_max_attempts": 1}
+
+
 def test_a_verdict_fails_at_once_in_the_functions_words(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = {"errorType": "DeliveryError", "errorMessage": "lojas.csv: expected id;cidade"}
     with pytest.raises(AirflowFailException, match=r"^lojas\.csv: expected id;cidade$"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
 
-from madrugada.reprocessing import plan_reprocessing
+from madrugada.reprocessing import RunNightOperator, plan_reprocessing
 from madrugada.settings import Settings
 
 SOURCES = ["orders", "stores"]
@@ -38,6 +40,57 @@ def bronze(aws: Any, names: Settings) -> None:
 def plan(first: str, last: str, only_say: bool = False) -> list[dict[str, Any]]:
     form = {"first_date": first, "last_date": last, "only_say": only_say}
     return plan_reprocessing(form, SOURCES, "manual__1")
+
+
+class Airflow:
+    """What Airflow says of the night's run: each state once, and the last ever after."""
+
+    def __init__(self, *states: str) -> None:
+        self.states = list(states)
+
+    def get_dr_count(self, dag_id: str, run_ids: list[str], states: list[str]) -> int:
+        assert (dag_id, run_ids) == ("sales_nightly", ["reprocess__2026-01-05"])
+        return int(bool(self.states) and self.states[0] in states)
+
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+def run_night(airflow: Airflow) -> None:
+    RunNightOperator(
+        task_id="run_night",
+        trigger_dag_id="sales_nightly",
+        trigger_run_id="reprocess__2026-01-05",
+        logical_date=None,
+        reset_dag_run=True,
+        wait_for_completion=True,
+        poke_interval=0,
+    ).execute({"ti": airflow})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("states", [(), ("success",), ("failed",)])
+def test_a_night_that_is_not_going_on_is_triggered(states: tuple[str, ...]) -> None:
+    with pytest.raises(DagRunTriggerException):
+        run_night(Airflow(*states))
+
+
+def test_a_night_that_is_going_on_is_waited_for_and_not_begun_again() -> None:
+    airflow = Airflow("queued", "running", "running", "success")
+    run_night(airflow)
+    assert airflow.states == ["success"]
+
+
+def test_a_night_that_was_waited_for_and_failed() -> None:
+    with pytest.raises(AirflowFailException, match=r"reprocess__2026-01-05: failed"):
+        run_night(Airflow("running", "failed"))
+
+
+def test_no_more_dates_than_airflow_maps_a_task_over(bronze: None) -> None:
+    most = conf.getint("core", "max_map_length")
+    first = date(2026, 1, 5)
+    assert len(plan(str(first), str(first + timedelta(days=most - 1)))) == 3
+    with pytest.raises(AirflowFailException, match=f"at most {most}"):
+        plan(str(first), str(first + timedelta(days=most)))
 
 
 def test_the_dates_with_a_delivery_are_run_with_what_was_delivered(bronze: None) -> None:

@@ -101,6 +101,19 @@ def test_of_two_that_take_over_at_once_one_gets_it(
         assert not three.take()
 
 
+def test_a_turn_that_is_passed_on_while_it_is_taken_over_is_waited_for(
+    bucket: str, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = Run("one", bucket, {"one"}), Run("two", bucket, set())
+    assert one.take()
+    seen = read_turn(aws("s3"), bucket, "sales")
+    one.passes()
+    with monkeypatch.context() as late:
+        late.setattr("madrugada.turn.read_turn", lambda *_: seen)
+        assert not two.take()
+    assert two.take()
+
+
 def test_several_turns_are_had_when_each_of_them_is(bucket: str) -> None:
     alive = {"night", "maintenance", "another"}
     night = Run("night", bucket, alive, ("clickstream",))
