@@ -62,8 +62,8 @@ REPORT = {
         "pairs": 4,
     },
     "tables": {
-        "vendas": {"rows": 9, "columns": ["id", "dt_venda"]},
-        "t": {"rows": 0, "columns": ["a"]},
+        "vendas": {"rows": 9, "key": ["id"], "columns": ["id", "dt_venda"]},
+        "t": {"rows": 0, "key": ["a", "b"], "columns": ["a"]},
     },
 }
 

@@ -211,6 +211,7 @@ class GoldRun:
         files, written = files_and_bytes(self.spark, location)
         return {
             "rows": rows,
+            "key": list(table.key),
             "files": files,
             "bytes": written,
             "location": location,

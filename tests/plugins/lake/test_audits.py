@@ -75,6 +75,12 @@ SAID = {
     },
 }
 
+KEYS = {
+    "processed_sales": ["id"],
+    "wide_vendas": ["id_venda"],
+    "vendas_por_produto": ["id_produto"],
+    "vendas_por_cidade_mes": ["cidade", "mes"],
+}
 GOLD = """
     create table sales_data as
     select id::int as id, quantity::int as quantity, price::decimal(12,2) as price
@@ -100,7 +106,7 @@ GOLD = """
         as valor_total
     from wide_vendas group by id_produto;
     create table vendas_por_cidade_mes as
-    select 'Natal' as cidade, count(*)::int as vendas, sum(valor)::decimal(18,2) as valor_total
+    select 'Natal' as cidade, date '2026-01-01' as mes, count(*)::int as vendas, sum(valor)::decimal(18,2) as valor_total
     from wide_vendas;
 """
 
@@ -124,7 +130,8 @@ def audited(lake: Lake, server: Server) -> Callable[..., Checks]:
             put_tables(lake, {name: place(layer, name) for name in tables}, made)
         pulled = {"plan_night": NIGHT, "build_silver": VERSION, "build_gold": VERSION}
         params = {"quarantine": "quarantine"}
-        return ask(lake, server, layer, pulled, {"datasets": said or SAID}, params=params)
+        report = {"datasets": said or SAID, "tables": {n: {"key": k} for n, k in KEYS.items()}}
+        return ask(lake, server, layer, pulled, report, params=params)
 
     return audited
 
@@ -196,8 +203,11 @@ def test_gold_as_it_should_be_has_each_check_and_all_hold(audited: Any) -> None:
     assert {name: expected for name, (expected, _) in checks.items()} == {
         "processed_sales: rows": "2",
         "processed_sales: total value": "7.00",
+        "processed_sales: one row for each key": "2",
+        "wide_vendas: one row for each key": "4",
+        "vendas_por_produto: one row for each key": "3",
+        "vendas_por_cidade_mes: one row for each key": "1",
         "wide_vendas: rows": "4",
-        "wide_vendas: one row for each sale": "4",
         "wide_vendas: total value": "45.50",
         "wide_vendas: paid sales": "1",
         "vendas_por_produto: sales": "4",
@@ -221,7 +231,22 @@ def test_gold_as_it_should_be_has_each_check_and_all_hold(audited: Any) -> None:
         # A sale lost, another twice: as many rows, of the same value.
         (
             "update wide_vendas set id_venda = 1, pago = false where id_venda = 2",
-            {"wide_vendas: one row for each sale"},
+            {"wide_vendas: one row for each key"},
+        ),
+        # An order lost, another twice, of the same value.
+        (
+            "update processed_sales set id = 1, total_value = 3.50;"
+            "update sales_data set quantity = 1, price = 3.50",
+            {"processed_sales: one row for each key"},
+        ),
+        # A product in two rows that add up, and a city's month.
+        (
+            "insert into vendas_por_produto values (1, 0, 0)",
+            {"vendas_por_produto: one row for each key"},
+        ),
+        (
+            "insert into vendas_por_cidade_mes values ('Natal', '2026-01-01', 0, 0)",
+            {"vendas_por_cidade_mes: one row for each key"},
         ),
         (
             "insert into wide_vendas values (5, 99, null, false)",

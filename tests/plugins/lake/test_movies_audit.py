@@ -40,6 +40,14 @@ STAR = """
 """
 """Two films of the catalogue and two of TMDB have the same title: four pairs."""
 SAID = {"match": {"catalogue_films": 3, "tmdb_films": 3, "films_matched": 2, "pairs": 4}}
+PAIR = ["id", "id_tmdb"]
+KEYS = {
+    "dim_nome_filme": PAIR,
+    "dim_tempo": PAIR,
+    "fact_popularidade": PAIR,
+    "joined_df": PAIR,
+    "aggregated_order_df": ["ordem"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +72,11 @@ def audited(lake: Lake, server: Server) -> Callable[..., Checks]:
                 for name in tables
             }
             put_tables(lake, names, made)
-        match = {"match": {**SAID["match"], **said}}
-        return ask(lake, server, "movies_gold", {"build_gold": VERSION}, match)
+        report = {
+            "match": {**SAID["match"], **said},
+            "tables": {name: {"key": key} for name, key in KEYS.items()},
+        }
+        return ask(lake, server, "movies_gold", {"build_gold": VERSION}, report)
 
     return audited
 
@@ -75,7 +86,7 @@ def test_a_star_as_it_should_be_has_each_check_and_all_hold(audited: Any) -> Non
     assert differing(checks) == set()
     assert checks["joined_df: rows, joined on both ids"] == ("4", "4")
     assert checks["joined_df: votes"] == ("10", "10")
-    assert len(checks) == 13
+    assert len(checks) == 17
 
 
 THRICE = """
@@ -97,7 +108,8 @@ NOT_THEIRS = "dim_nome_filme: pairs as tb_csv and tb_json have their titles"
     ("change", "said", "differ"),
     [
         # The views joined on the catalogue's id alone: two films of TMDB give eight rows.
-        (THRICE, {}, {"joined_df: rows, joined on both ids", "joined_df: votes"}),
+        (THRICE, {}, {"joined_df: rows, joined on both ids", "joined_df: votes",
+                      "joined_df: one row for each key"}),
         ("", {"pairs": 5}, PAIRS),
         ("", {"catalogue_films": 4}, {"tb_csv: films, as the job found them"}),
         ("", {"tmdb_films": 2}, {"tb_json: films, as the job found them"}),
@@ -105,7 +117,7 @@ NOT_THEIRS = "dim_nome_filme: pairs as tb_csv and tb_json have their titles"
         (
             "update dim_nome_filme set id_tmdb = 1, title = 'A NÉVOA' where id = 'tt2'",
             {},
-            {"dim_nome_filme: one row for each pair of films"},
+            {"dim_nome_filme: one row for each key"},
         ),
         ("update dim_nome_filme set title = 'Trem' where id_tmdb = 1", {}, {NOT_THEIRS}),
         ("update dim_nome_filme set titulopincipal = 'x' where id = 'tt1'", {}, {NOT_THEIRS}),
@@ -118,7 +130,12 @@ NOT_THEIRS = "dim_nome_filme: pairs as tb_csv and tb_json have their titles"
         ("delete from aggregated_order_df where ordem = 2", {},
          {"aggregated_order_df: one row for each year and title"}),
         ("update aggregated_order_df set ordem = 1", {},
-         {"aggregated_order_df: places from 1 on"}),
+         {"aggregated_order_df: places from 1 on", "aggregated_order_df: one row for each key"}),
+        # A row lost and another twice: as many, and with as many votes.
+        ("update fact_popularidade set id_tmdb = 1 where id = 'tt2'", {},
+         {"fact_popularidade: one row for each key"}),
+        ("update dim_tempo set id_tmdb = 1", {}, {"dim_tempo: one row for each key"}),
+        ("update joined_df set id_tmdb = 1", {}, {"joined_df: one row for each key"}),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_star_is_found(

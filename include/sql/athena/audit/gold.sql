@@ -17,9 +17,6 @@ with checks as (
     ('wide_vendas: rows',
      'select count(*) from madrugada_silver.vendas',
      'select count(*) from ' ~ wide_vendas),
-    ('wide_vendas: one row for each sale',
-     'select count(*) from ' ~ wide_vendas,
-     'select count(distinct id_venda) from ' ~ wide_vendas),
     ('wide_vendas: total value',
      'select coalesce(sum(p.valor), 0.00) from madrugada_silver.vendas v'
      ~ ' join madrugada_silver.produtos p on p.id = v.id_produto',
@@ -50,6 +47,18 @@ with checks as (
         '{{ name }}' as name,
         cast(({{ silver }}) as varchar) as expected,
         cast(({{ gold }}) as varchar) as actual
+{%- endfor %}
+{%- for table, made in job_report('gold', version).tables.items() %}
+    {%- set candidates = staging ~ candidate('gold', table, version) %}
+
+    union all
+
+    select
+        '{{ table }}: one row for each key' as name,
+        cast((select count(*) from {{ candidates }}) as varchar) as expected,
+        cast((select count(*) from (
+            select distinct {{ made.key | join(', ') }} from {{ candidates }}
+        )) as varchar) as actual
 {%- endfor %}
 
 )

@@ -2,7 +2,8 @@
 -- and holds when expected and actual are the same. The views tb_csv and tb_json are silver's own
 -- word for which films are meant; what the job says of titles stands against the rows of the star.
 {%- set version = ti.xcom_pull(task_ids='build_gold') %}
-{%- set said = job_report('gold', version).match %}
+{%- set report = job_report('gold', version) %}
+{%- set said = report.match %}
 {%- set staging = 'madrugada_staging.' %}
 {%- set nome = staging ~ candidate('gold', 'dim_nome_filme', version) %}
 {%- set tempo = staging ~ candidate('gold', 'dim_tempo', version) %}
@@ -18,9 +19,6 @@ with checks as (
      said.tmdb_films,
      'select count(*) from madrugada_silver.tb_json'),
     ('dim_nome_filme: rows', said.pairs, 'select count(*) from ' ~ nome),
-    ('dim_nome_filme: one row for each pair of films',
-     'select count(*) from ' ~ nome,
-     'select count(*) from (select distinct id, id_tmdb from ' ~ nome ~ ')'),
     ('dim_nome_filme: films that tb_csv has',
      said.films_matched,
      'select count(*) from madrugada_silver.tb_csv where id in (select id from ' ~ nome ~ ')'),
@@ -55,6 +53,18 @@ with checks as (
         '{{ name }}' as name,
         cast(({{ expected }}) as varchar) as expected,
         cast(({{ actual }}) as varchar) as actual
+{%- endfor %}
+{%- for table, made in report.tables.items() %}
+    {%- set candidates = staging ~ candidate('gold', table, version) %}
+
+    union all
+
+    select
+        '{{ table }}: one row for each key' as name,
+        cast((select count(*) from {{ candidates }}) as varchar) as expected,
+        cast((select count(*) from (
+            select distinct {{ made.key | join(', ') }} from {{ candidates }}
+        )) as varchar) as actual
 {%- endfor %}
 
 )
