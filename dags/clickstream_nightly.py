@@ -49,7 +49,6 @@ from madrugada.dbt import dbt_models
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
-from madrugada.report import delivered_keys
 from madrugada.settings import settings
 from madrugada.turn import turn_at
 from madrugada.warehouse import create_external_schema
@@ -73,7 +72,7 @@ with DAG(
     tags=["clickstream", "nightly"],
     default_args=defaults.default_args(),
     template_searchpath=defaults.SQL_FOLDER,
-    user_defined_macros={**MACROS, "delivered_keys": delivered_keys},
+    user_defined_macros=MACROS,
     params={
         "delivery_date": Param(
             None,

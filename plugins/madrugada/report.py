@@ -210,13 +210,6 @@ def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def delivered_keys(night: Mapping[str, Any]) -> list[str]:
-    """The delivered objects, as `s3://bucket/key`, as the manifests have them."""
-    bucket = settings().bucket("bronze")
-    manifests = [_read_json(bucket, key) for key in night["manifest_keys"]]
-    return [f"s3://{bucket}/{f['key']}" for manifest in manifests for f in manifest["files"]]
-
-
 def _read_json(bucket: str, key: str) -> dict[str, Any]:
     return dict(json.load(client("s3").get_object(Bucket=bucket, Key=key)["Body"]))
 

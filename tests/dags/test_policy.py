@@ -205,6 +205,7 @@ def test_own_operators_only_where_the_provider_has_none(dag: Any) -> None:
         "PublishTablesOperator",
         "TakeTurnSensor",
         "PassTurnOperator",
+        "RunNightOperator",
     }
 
 

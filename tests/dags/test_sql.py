@@ -62,8 +62,9 @@ REPORT = {
         "pairs": 4,
     },
     "tables": {
-        "vendas": {"rows": 9, "key": ["id"], "columns": ["id", "dt_venda"]},
-        "t": {"rows": 0, "key": ["a", "b"], "columns": ["a"]},
+        name: {"rows": 9, "key": list(contract.key), "columns": ["id"]}
+        for name, contract in CONTRACTS.items()
+        if contract.layer == "gold"
     },
 }
 
@@ -110,7 +111,6 @@ def render(path: Path, params: dict[str, str]) -> str:
         params=params,
         candidate=candidate,
         job_report=lambda layer, version: REPORT,
-        delivered_keys=lambda night: ["s3://b/clickstream/events/1.gz"],
     )
 
 
