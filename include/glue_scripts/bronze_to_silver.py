@@ -37,6 +37,7 @@ from madrugada_spark.catalog import (
 from madrugada_spark.contract import COUNTED, JSON_LINES, Dataset, JobError, read_contracts
 from madrugada_spark.delivered import (
     COLUMN,
+    FEWEST_OF_A_CHANGED_TYPE,
     LINE,
     RAW,
     REASON,
@@ -47,11 +48,12 @@ from madrugada_spark.delivered import (
     changed_types,
     checked_rows,
     duplicates,
+    no_longer,
     numbered_lines,
     rejected,
 )
 from madrugada_spark.json_lines import FILE, numbered_objects
-from madrugada_spark.merge import INGEST_DATE, merged, with_reference_warnings
+from madrugada_spark.merge import INGEST_DATE, RESCUED_DATA, merged, with_reference_warnings
 from madrugada_spark.printed import counted, print_table
 from madrugada_spark.privacy import HASH, read_salt, with_salt
 from madrugada_spark.session import output_files, size_for, spark_session
@@ -74,6 +76,8 @@ OPTIONS = (
     "salt_secret",
     "quarantine",
 )
+# Of fields that the contract does not know: keys may be anything, and as many as there are rows.
+MOST_SHOWN = 100
 QUARANTINE_COLUMNS = (
     ("dataset", "string"),
     ("ingest_date", "date"),
@@ -233,6 +237,10 @@ class SilverRun:
             for rule in warnings.split(";") if is_new and warnings else ():
                 warned[rule] += n
         superseded = self._count_superseded(dataset) if newer else 0
+        header = self.files[name].header
+        new, missing = dataset.new_columns(header), dataset.missing_columns(header)
+        if dataset.file_format == JSON_LINES and new_rows:
+            new, missing = self._fields(dataset)
         files, size = files_and_bytes(self.spark, self.location(name))
         return {
             "delivered": self.delivered[name],
@@ -240,8 +248,8 @@ class SilverRun:
             "superseded": superseded,
             "duplicates": self.duplicates[name].get["duplicates"] if name in self.duplicates else 0,
             "quarantined": {},
-            "new_columns": dataset.new_columns(self.files[name].header),
-            "missing_columns": dataset.missing_columns(self.files[name].header),
+            "new_columns": new,
+            "missing_columns": missing,
             "warned": dict(sorted(warned.items())),
             "references": self._references(dataset),
             "inserted": new_rows - updated,
@@ -253,6 +261,27 @@ class SilverRun:
             "location": self.location(name),
             "base_version": base.version if base is not None else "",
         }
+
+    def _of_this_delivery(self, dataset: Dataset) -> DataFrame:
+        """This delivery's rows of the table just written."""
+        return self._read(dataset.name).where(F.col(INGEST_DATE) == self.day)
+
+    def _fields(self, dataset: Dataset) -> tuple[list[str], list[str]]:
+        """What a header would tell of objects: fields that the contract does not know, and those
+        of the contract that no object has a value for."""
+        unknown = f"flatten(collect_set(json_object_keys({RESCUED_DATA})))"
+        columns = dataset.delivered_columns
+        found = (
+            self._of_this_delivery(dataset)
+            .selectExpr(
+                f"slice(array_sort(array_distinct({unknown})), 1, {MOST_SHOWN}) as unknown",
+                *(f"count(`{column.name}`) as filled_{n}" for n, column in enumerate(columns)),
+            )
+            .first()
+        )
+        assert found is not None
+        empty = [str(c.header) for n, c in enumerate(columns) if not found[f"filled_{n}"]]
+        return dataset.new_columns(found["unknown"]), empty
 
     def _references(self, dataset: Dataset) -> list[dict[str, Any]]:
         """What each reference was held against, for the audit; None: a table that is not there."""
@@ -523,12 +552,11 @@ class SilverRun:
         problems = []
         for dataset in self.datasets:
             report = reports[dataset.name]
-            problems += [
-                f"{self.files[dataset.name].uri}: {sentence}"
-                for sentence in changed_types(
-                    self.rows[dataset.name], dataset, report["delivered"], report["quarantined"]
-                )
-            ]
+            changed = changed_types(
+                self.rows[dataset.name], dataset, report["delivered"], report["quarantined"]
+            )
+            changed += self._changed_types_that_are_kept(dataset, report["warned"])
+            problems += [f"{self.files[dataset.name].uri}: {sentence}" for sentence in changed]
             rejected_rows = sum(report["quarantined"].values())
             percent = 100 * rejected_rows / max(1, report["delivered"])
             if percent > dataset.max_quarantined_percent:
@@ -540,6 +568,25 @@ class SilverRun:
                 )
         if problems:
             raise JobError("\n".join(problems))
+
+    def _changed_types_that_are_kept(self, dataset: Dataset, warned: dict[str, int]) -> list[str]:
+        """As `changed_types`, of columns whose rows are kept with a warning and null instead."""
+        typed = {rule.id: rule for rule in dataset.rules if rule.kind == "type"}
+        doubtful = [typed[rule] for rule in warned if rule in typed]
+        doubtful = [rule for rule in doubtful if warned[rule.id] >= FEWEST_OF_A_CHANGED_TYPE]
+        if not doubtful:
+            return []
+        filled = (
+            self._of_this_delivery(dataset)
+            .selectExpr(*(f"count(`{rule.column}`) as `{rule.id}`" for rule in doubtful))
+            .first()
+        )
+        assert filled is not None
+        return [
+            no_longer(dataset.column(str(rule.column)), warned[rule.id], filled[rule.id])
+            for rule in doubtful
+            if warned[rule.id] > filled[rule.id]
+        ]
 
     def _register(self) -> None:
         tables = [(d.name, d.glue_columns) for d in self.datasets]

@@ -303,12 +303,17 @@ def changed_types(
     for n, rule in enumerate(typed):
         filled, wrong = found[f"filled_{n}"], found[f"wrong_{n}"]
         if wrong >= FEWEST_OF_A_CHANGED_TYPE and 2 * wrong > filled:
-            column = dataset.column(str(rule.column))
-            sentences.append(
-                f"column {column.header} no longer looks like {_wanted(column)}: {wrong} of "
-                f"{filled} values do not parse, such as {found[f'example_{n}']!r}"
-            )
+            said = no_longer(dataset.column(str(rule.column)), wrong, filled - wrong)
+            sentences.append(f"{said}, such as {found[f'example_{n}']!r}")
     return sentences
+
+
+def no_longer(column: Column, wrong: int, right: int) -> str:
+    """The sentence on a column of which so many values are not of its type, and so many are."""
+    return (
+        f"column {column.header} no longer looks like {_wanted(column)}: {wrong} of "
+        f"{wrong + right} values do not parse"
+    )
 
 
 def _literal(text: str) -> str:

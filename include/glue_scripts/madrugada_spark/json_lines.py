@@ -100,7 +100,7 @@ def split_json(
     # An array with an end of its own: whatever follows the object is an element too many, or no
     # JSON at all.
     array = f"from_json(concat('[', _raw, ',null]'), 'array<map<string,string>>', map({options}))"
-    known = ", ".join(f"'{name}'" for name in dataset.headers)
+    known = ", ".join(f"'{name}'" for name in (*dataset.headers, *dataset.left_in_bronze))
     parsed = lines.selectExpr(*keep, "_broken_text", f"{array} as _parsed")
     unknown = parsed.selectExpr(
         *keep,

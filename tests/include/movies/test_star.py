@@ -12,6 +12,7 @@ import pytest
 import bronze_to_silver
 import movies_silver_to_gold as gold
 from include.sample_data.catalogue import generate
+from madrugada_spark.contract import JobError
 from madrugada_spark.gold import Options
 from madrugada_spark.json_lines import numbered_objects
 from madrugada_spark.storage import DeliveredFile
@@ -205,3 +206,40 @@ def test_a_plain_file_is_numbered_also_where_spark_cuts_it(spark: Any, buckets_r
             spark.conf.set(f"spark.sql.files.{name}", value)
     assert counts == {uri: 2000}
     assert found == [(n, n, f'{{"id": {n}}}') for n in range(1, 2001)]
+
+
+def fetched(night: MoviesNight, tmdb: Any, folder: Path) -> None:
+    """A day of both sources, in bronze; the catalogue is small."""
+    generate(folder, 60)
+    tmdb.handler({"delivery_date": DAY})
+    night.deliver(folder, DAY, "catalogue")
+
+
+def test_fields_that_the_contract_does_not_know_and_those_that_are_gone_are_reported(
+    night: MoviesNight, api: Api, tmdb: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.films[:] = [
+        {key: value for key, value in film.items() if key != "popularity"} for film in api.films
+    ]
+    api.films[3] |= {"seen_by": 7, "softcore": None}
+    api.films[9] |= {"mood": "dark"}
+    fetched(night, tmdb, tmp_path)
+    films = night.silver(DAY)["datasets"]["tmdb_movies"]
+    assert (films["new_columns"], films["missing_columns"]) == (["mood", "seen_by"], ["popularity"])
+    said = capsys.readouterr().out
+    assert "has new columns, kept in rescued_data: mood, seen_by\n" in said
+    assert "lacks columns, null in every row: popularity\n" in said
+
+
+def test_a_changed_type_stops_the_night_also_where_a_single_row_would_be_kept(
+    night: MoviesNight, api: Api, tmdb: Any, tmp_path: Path
+) -> None:
+    for film in api.films[:80]:
+        film["release_date"] = "5 Jan 1996"
+    fetched(night, tmdb, tmp_path)
+    with pytest.raises(JobError) as raised:
+        night.silver(DAY)
+    assert (
+        "movies.json: column release_date no longer looks like a date as yyyy-MM-dd: 80 of "
+    ) in str(raised.value)
+    assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
