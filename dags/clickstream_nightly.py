@@ -15,7 +15,8 @@ where it lies (Spectrum), and Athena, Spectrum and the models are asked the same
 event that came on several days is kept once, from the newest, and dbt builds anew the sessions of
 every cookie of which something is new.
 
-**When it fails.** The alarm names the task and the reason. Nothing of the failed step is published.
+**When it fails.** The alarm names the task and the reason. A failed build or audit publishes
+nothing of its layer; what was published before it stays.
 
 - `close_day`: the day has no object, or is not over; the error says which and until when. Look at
   the stream (`docs/runbook.md`), or trigger with *Take a day that is not over*.

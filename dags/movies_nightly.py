@@ -15,7 +15,8 @@ then published as in `sales_nightly`; Athena and Spectrum are asked the same que
 **What a re-run does.** The same. A day that was fetched from the API stays as it is, unless the
 form says to ask again; TMDB tells of today alone, so a day that is past gets what it says now.
 
-**When it fails.** The alarm names the task and the reason. Nothing of the failed step is published.
+**When it fails.** The alarm names the task and the reason. A failed build or audit publishes
+nothing of its layer; what was published before it stays.
 
 - `fetch_films`: the API refuses the key (put a valid one into the secret that the error names), or
   does not answer. What pages are there is kept: clear the task, and it goes on.

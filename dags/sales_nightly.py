@@ -14,7 +14,8 @@ this one, never half of one.
 result is the same tables. Silver keeps the newest delivery's row for each key, so running an old
 night again does not bring old values back.
 
-**When it fails.** The alarm names the task and the reason. Nothing of the failed step is published.
+**When it fails.** The alarm names the task and the reason. A failed build or audit publishes
+nothing of its layer; what was published before it stays.
 
 - `wait_for_delivery`, `check_delivery`: a file is missing, or is not as its contract says. Deliver
   the file that the error names, then clear both.

@@ -9,7 +9,8 @@ what was published when, and checks for every table of sales in the layer that t
 still there; if those of one are not, nothing is changed. `repoint_tables` then points each table at
 its version, one catalog call a table. After gold, the warehouse is loaded again and pruned, so that
 it says the same as the lake. After silver nothing is loaded: gold follows with the next night, or
-with a rollback of its own.
+with a rollback of its own. `campaign_days` follows when both of its pipelines have published next,
+or when it is triggered by hand.
 
 *previous* is the state before the last one with other rows: the night before the last, or, after a
 rollback, one further back. The next night builds on what is published then.

@@ -26,6 +26,7 @@ os.environ.update(
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
     AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS="True",
 )
 
 # `make` exports what .env sets, and a developer's shell may point at a real account.

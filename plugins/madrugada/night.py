@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowFailException
+
 from madrugada.contracts import deployed_contracts
 from madrugada.defaults import TIMEZONE
 from madrugada.settings import settings
@@ -39,6 +42,23 @@ def manifest_keys(sources: Iterable[str], day: str) -> list[str]:
     return [f"_manifests/{source}/{day}.json" for source in sources]
 
 
+def refuse_reruns_that_do_nothing() -> None:
+    """Stop where Airflow keeps what a task's job was after the task has succeeded.
+
+    The operators for Glue and Redshift would find it when the task is cleared, and be done without
+    doing anything: https://airflow.apache.org/docs/apache-airflow/stable/configurations-ref.html
+
+    Raises:
+        AirflowFailException: the setting is not as it must be.
+    """
+    if not conf.getboolean("state_store", "clear_on_success"):
+        raise AirflowFailException(
+            "[state_store] clear_on_success is False in this Airflow: a task that is cleared would"
+            " succeed at once and do nothing. Set AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS=True for"
+            " every process of Airflow, and clear this task."
+        )
+
+
 def plan(
     params: Mapping[str, Any],
     dag_run: Any,
@@ -58,7 +78,9 @@ def plan(
 
     Raises:
         ValueError: a source that the DAG does not list, or a dataset without a contract.
+        AirflowFailException: see `refuse_reruns_that_do_nothing`.
     """
+    refuse_reruns_that_do_nothing()
     day = delivery_date(params, dag_run, streamed)
     sources = list(params["sources"])
     if unknown := sorted(set(sources) - set(datasets)):

@@ -16,7 +16,7 @@ def alarm() -> SnsNotifier:
             "{{ dag.dag_id }} run {{ run_id }}: task {{ ti.task_id }} failed"
             " (try {{ ti.try_number }}).\n\n"
             "{{ exception }}\n\n"
-            "Nothing of this step was published. Its log: {{ ti.log_url }}\n"
+            "Its log: {{ ti.log_url }}\n"
             "What to do is in the DAG's documentation, and in docs/runbook.md."
         ),
     )

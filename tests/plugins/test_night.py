@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from include.contracts.compile import contracts_json
 from madrugada.night import delivery_date, plan, plan_day
@@ -60,6 +61,14 @@ def deployed(aws: Any, names: Settings) -> None:
         Key="contracts/contracts.json",
         Body=contracts_json().encode(),
     )
+
+
+def test_where_a_cleared_task_would_do_nothing_no_night_is_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "False")
+    with pytest.raises(AirflowFailException, match="AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS=True"):
+        plan({"sources": ["orders"]}, SCHEDULED, DATASETS)
 
 
 @pytest.mark.usefixtures("deployed")
