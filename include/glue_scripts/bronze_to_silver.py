@@ -178,11 +178,16 @@ class SilverRun:
             "seconds": round(time.time() - started, 3),
             "datasets": reports,
         }
-        self._stop_if_the_delivery_is_not_what_it_was(reports)
-        self._register()
+        problems = self._why_it_is_not_the_delivery_it_was(reports)
+        if problems:
+            report["stopped"] = problems
+        else:
+            self._register()
         uri = f"s3://{self.options.silver_bucket}/_reports/{self.options.version}.json"
         self.storage.write_json(uri, report)
         self._print(report, uri)
+        if problems:
+            raise JobError("\n".join(problems))
         return report
 
     def location(self, table: str) -> str:
@@ -547,8 +552,8 @@ class SilverRun:
         keys = accepted(self.rows[dataset.name]).select(*dataset.key).distinct()
         return keys.join(newer, list(dataset.key), "left_semi").count()
 
-    def _stop_if_the_delivery_is_not_what_it_was(self, reports: dict[str, Any]) -> None:
-        """Stops before anything can be published: a changed type, or too much in quarantine."""
+    def _why_it_is_not_the_delivery_it_was(self, reports: dict[str, Any]) -> list[str]:
+        """Why nothing of it may be published: a changed type, or too much in quarantine."""
         problems = []
         for dataset in self.datasets:
             report = reports[dataset.name]
@@ -566,8 +571,7 @@ class SilverRun:
                     f"% allowed: {counted(report['quarantined'])}; they can be read at "
                     f"{self.location(self.options.quarantine)}"
                 )
-        if problems:
-            raise JobError("\n".join(problems))
+        return problems
 
     def _changed_types_that_are_kept(self, dataset: Dataset, warned: dict[str, int]) -> list[str]:
         """As `changed_types`, of columns whose rows are kept with a warning and null instead."""

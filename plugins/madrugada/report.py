@@ -135,6 +135,8 @@ def reconcile_night(
     since = {name: (published or {}).get(name, "") for name in gold}
     since = {name: one for name, one in since.items() if one != versions["gold"]}
     seen = {name: job_report("gold", one)["tables"][name] for name, one in since.items() if one}
+    figures: list[Figure] = []
+    unknown = []
     try:
         figures = [
             *delivery_figures(
@@ -150,8 +152,8 @@ def reconcile_night(
             ),
         ]
     except ValueError as error:
-        raise AirflowFailException(f"The night cannot be reconciled: {error}") from error
-    wrong = [figure.difference for figure in figures if figure.difference]
+        unknown = [f"The night cannot be reconciled: {error}"]
+    wrong = unknown + [figure.difference for figure in figures if figure.difference]
     for question, given in asked.items():
         wrong += differences(question, given)
     athena_ids = [*audits.values(), *answers.get("Athena", ())]

@@ -442,6 +442,14 @@ def test_too_many_rejected_rows_stop_the_night(night, tmp_path) -> None:
     with pytest.raises(JobError, match=r"2 of 3 rows rejected \(66\.7 %\), at most 50 % allowed"):
         night.silver(MONDAY, "orders")
     assert night.glue.get_tables(DatabaseName="madrugada_staging")["TableList"] == []
+    # Its report is there all the same, with what was counted and why it stopped.
+    (listed,) = night.s3.list_objects_v2(Bucket=SILVER, Prefix="_reports/")["Contents"]
+    report = json.loads(night.s3.get_object(Bucket=SILVER, Key=listed["Key"])["Body"].read())
+    figures = report["datasets"]["sales_data"]
+    assert (figures["delivered"], figures["kept"]) == (3, 1)
+    assert figures["quarantined"] == {"price_required": 2}
+    assert len(report["stopped"]) == 1
+    assert "2 of 3 rows rejected" in report["stopped"][0]
 
 
 def test_gold_wants_silver_first(night) -> None:

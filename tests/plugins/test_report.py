@@ -435,10 +435,13 @@ def test_an_engine_that_was_not_asked_everything_fails_the_night(
 
 
 def test_an_audit_without_its_counts_fails_the_night_and_is_named(
-    buckets: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+    buckets: Any, told: Any, names: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(AirflowFailException, match="no check 'sales_data: rows in bronze"):
         reconcile(monkeypatch, audit_silver=[("something else", 1, 1)])
+    report = written(buckets, names)
+    assert "no check 'sales_data: rows in bronze" in report["differences"][0]
+    assert report["figures"] == []
 
 
 def test_columns_of_a_table_stand_under_one_another() -> None:
