@@ -82,8 +82,9 @@ test-pipelines: setup ## events to sessions and films to the star, whole, agains
 test-nights: setup ## nights at once, cleared, corrected, reprocessed, rolled back, late (20 minutes)
 	@$(VENV)/bin/pytest -q -m slow tests/include tests/e2e --ignore tests/include/clickstream --ignore tests/include/movies --ignore tests/include/test_events.py
 
-test-fuzz: setup ## 2,000 mangled files and 20 nights on mangled files, the same at every run (minutes)
+test-fuzz: setup ## 2,000 mangled files, 20 nights of jobs and 20 whole nights on such files (half an hour)
 	@FUZZ_FILES=2000 FUZZ_NIGHTS=20 $(VENV)/bin/pytest tests/include/fuzz -q -n 2 --dist load -m "slow or not slow" -rP --show-capture=stdout
+	@FUZZ_WHOLE_NIGHTS=20 $(VENV)/bin/pytest tests/e2e/test_mangled_nights.py -q -m slow -rP --show-capture=stdout
 
 test-crashes: setup ## nights in which something is killed: SEEDS=50 FIRST=1 KILLS=1 (two minutes each)
 	@CRASH_SEEDS=10 $(VENV)/bin/pytest -q -m "slow or not slow" tests/crashes
