@@ -20,6 +20,13 @@ MARK = "MADRUGADA_STACK"
 
 def start(name: str, command: list[str], state: Path, environment: Mapping[str, str]) -> int:
     """Start `command` in a session of its own, its output in ``<state>/logs/<name>.log``."""
+    return launch(name, command, state, environment).pid
+
+
+def launch(
+    name: str, command: list[str], state: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """As `start`, for who waits until the process ends and asks how it did."""
     log = state / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -33,7 +40,7 @@ def start(name: str, command: list[str], state: Path, environment: Mapping[str, 
         )
     with (state / "processes").open("a") as known:
         known.write(f"{child.pid} {_stat(child.pid).started} {name}\n")
-    return child.pid
+    return child
 
 
 def running(state: Path) -> dict[str, int]:

@@ -201,16 +201,24 @@ def _start_migration(settings: Settings, environment: dict[str, str]) -> Callabl
     if done.exists() and done.read_text() == version:
         return lambda: None
     log = settings.logs / "migrate.log"
-    pid = processes.start("migrate", [AIRFLOW, "db", "migrate"], settings.state, environment)
+    # What an earlier migration said is not to be taken for this one's words.
+    log.unlink(missing_ok=True)
+    process = processes.launch("migrate", [AIRFLOW, "db", "migrate"], settings.state, environment)
 
     def wait() -> None:
-        deadline = time.monotonic() + 180
-        while processes.is_alive(pid) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if "Database migration done" not in log.read_text():
+        try:
+            ended = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
             raise OpsError(
-                f"Airflow's database was not migrated. Last lines of {log}:\n"
+                f"Airflow's database is still being migrated after {PATIENCE} s. That goes on: once"
+                f" it has ended (make logs LOG=migrate), run make up again. Last lines of {log}:\n"
                 f"{processes.last_lines(log)}"
+            ) from None
+        if ended != 0:
+            raise OpsError(
+                f"Airflow's database was not migrated: airflow db migrate ended with {ended}. Mend"
+                " what it says and run make up again; make clean begins anew, with nothing kept."
+                f" Last lines of {log}:\n{processes.last_lines(log)}"
             )
         done.write_text(version)
 
