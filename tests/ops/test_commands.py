@@ -27,7 +27,8 @@ def free_port() -> int:
 @pytest.fixture(autouse=True)
 def nothing_is_up(tmp_path: Path) -> Iterator[None]:
     """A stack that nobody started; commands may set variables of this process."""
-    ports = {"PORT": str(free_port()), "AWS_PORT": str(free_port())}
+    names = ("PORT", "AWS_PORT", "REDSHIFT_PORT", "TMDB_PORT")
+    ports = {name: str(free_port()) for name in names}
     with patch.dict(os.environ, MADRUGADA_STATE=str(tmp_path), **ports):
         yield
 
