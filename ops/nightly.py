@@ -58,7 +58,7 @@ def trigger(airflow: Airflow, dag_id: str, day: date, **conf: Any) -> str:
         "logical_date": None,
         "conf": {"delivery_date": day.isoformat(), **conf},
     }
-    airflow.post(f"/dags/{dag_id}/dagRuns", body)
+    airflow.post(f"/dags/{dag_id}/dagRuns", body, named=True)
     return run_id
 
 

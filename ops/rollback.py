@@ -86,7 +86,7 @@ def roll_back(airflow: Airflow, layer: str, version: str) -> bool:
         "logical_date": None,
         "conf": {"layer": layer, "version": version},
     }
-    airflow.post(f"/dags/{DAG}/dagRuns", body)
+    airflow.post(f"/dags/{DAG}/dagRuns", body, named=True)
     return watch(airflow, DAG, run_id)
 
 

@@ -266,7 +266,7 @@ def _make_pools(settings: Settings) -> None:
     for name, (slots, reason) in POOLS.items():
         body = {"name": name, "slots": slots, "description": reason, "include_deferred": True}
         if name not in existing:
-            airflow.post("/pools", body)
+            airflow.post("/pools", body, named=True)
         elif existing[name] != slots:
             airflow.patch(f"/pools/{name}", body)
 
