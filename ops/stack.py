@@ -85,6 +85,7 @@ def up(settings: Settings) -> None:
     kept = _healthy_parts(settings)
     if kept.keys() >= PARTS:
         _deploy(settings)
+        _make_pools(settings)
         say(f"The stack is up: Airflow {settings.airflow_url}, AWS {settings.aws_url}")
         return
     if any(processes.of_stack(settings.state) - processes.of_leaders(set(kept.values()))):

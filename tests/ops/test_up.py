@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops import processes, stack
-from ops.settings import Settings
+from ops.settings import OpsError, Settings
 
 
 @pytest.fixture
@@ -68,3 +68,19 @@ def test_other_ports_are_another_stack(settings: Settings) -> None:
     after = processes.running(settings.state)
     assert after.keys() == stack.PARTS
     assert not set(after.values()) & set(before.values())
+
+
+def test_a_start_that_ended_before_the_pools_were_made_is_made_good(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Settings] = []
+
+    def refuse(settings: Settings) -> None:
+        raise OpsError("Airflow refused POST /pools: 503 Database is locked")
+
+    monkeypatch.setattr(stack, "_make_pools", refuse)
+    with pytest.raises(OpsError, match="POST /pools"):
+        stack.up(settings)
+    monkeypatch.setattr(stack, "_make_pools", made.append)
+    stack.up(settings)
+    assert made == [settings]
