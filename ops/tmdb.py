@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from ops import processes
 from ops.settings import ROOT, Settings
@@ -31,10 +30,12 @@ def put_key(settings: Settings, secrets: Any) -> None:
     """Put the stand-in's key, or TMDB_API_KEY's, into the function's secret."""
     name = f"{settings.prefix}-tmdb-api-key"
     key = os.environ.get("TMDB_API_KEY") or settings.secret("tmdb-api-key")
-    try:
+    missing = secrets.exceptions.ResourceNotFoundException
+    with contextlib.suppress(missing):
         if secrets.get_secret_value(SecretId=name).get("SecretString") == key:
             return
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-    secrets.put_secret_value(SecretId=name, SecretString=key)
+    try:
+        secrets.put_secret_value(SecretId=name, SecretString=key)
+    except missing:
+        # Somebody has deleted it; the stack thinks that it is there, and would not make it again.
+        secrets.create_secret(Name=name, SecretString=key)
