@@ -8,10 +8,9 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from include.catalogue_uploader import upload
 from include.sample_data.catalogue import generate
+from ops.command import command
 from ops.deliver import must_answer, take_in
 from ops.nightly import a_date
 from ops.settings import OpsError, Settings
@@ -37,30 +36,24 @@ def deliver(settings: Settings, folder: Path, day: date) -> None:
     print(f"Bronze has the catalogue of {day}.")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.catalogue", description=__doc__)
     parser.add_argument("--from", dest="folder", default="")
     parser.add_argument("--date", default="")
     parser.add_argument("--rows", default="")
     args = parser.parse_args(argv)
-    try:
-        if not args.date:
-            raise OpsError("Say of which day: make catalogue DATE=2026-01-05")
-        settings, day = Settings.load(), a_date(args.date)
-        if args.folder:
-            deliver(settings, Path(args.folder).expanduser(), day)
-            return 0
-        if not args.rows.isdigit() or int(args.rows) < 1:
-            raise OpsError(f"ROWS: expected a number above 0, found {args.rows!r}")
-        with tempfile.TemporaryDirectory() as folder:
-            generate(folder, int(args.rows))
-            deliver(settings, Path(folder), day)
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ClientError, BotoCoreError) as error:
-        print(f"The embedded AWS did not take the catalogue: {error}", file=sys.stderr)
-        return 1
+    if not args.date:
+        raise OpsError("Say of which day: make catalogue DATE=2026-01-05")
+    settings, day = Settings.load(), a_date(args.date)
+    if args.folder:
+        deliver(settings, Path(args.folder).expanduser(), day)
+        return 0
+    if not args.rows.isdigit() or int(args.rows) < 1:
+        raise OpsError(f"ROWS: expected a number above 0, found {args.rows!r}")
+    with tempfile.TemporaryDirectory() as folder:
+        generate(folder, int(args.rows))
+        deliver(settings, Path(folder), day)
     return 0
 
 

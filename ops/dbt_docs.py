@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ops.command import command
 from ops.settings import ROOT, OpsError, Settings
 
 PROJECT = ROOT / "include" / "dbt" / "clickstream"
@@ -40,12 +41,9 @@ def write(folder: Path) -> Path:
     return folder / "static_index.html"
 
 
+@command
 def main() -> int:
-    try:
-        page = write((settings := Settings.load()).dbt_docs)
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    page = write((settings := Settings.load()).dbt_docs)
     print(
         f"The documentation of the models: {page.as_uri()}, and while the stack is up"
         f" {settings.airflow_url}/cosmos/clickstream/dbt_docs"

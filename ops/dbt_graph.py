@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ops.command import command
 from ops.settings import ROOT, OpsError
 
 PROJECTS = ROOT / "include" / "dbt"
@@ -80,13 +81,10 @@ def write(project: str) -> Path:
     return path
 
 
+@command
 def main() -> int:
-    try:
-        for project in sorted(path.parent.name for path in PROJECTS.glob("*/dbt_project.yml")):
-            print(f"{write(project).relative_to(ROOT)} is written")
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    for project in sorted(path.parent.name for path in PROJECTS.glob("*/dbt_project.yml")):
+        print(f"{write(project).relative_to(ROOT)} is written")
     return 0
 
 

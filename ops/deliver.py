@@ -8,10 +8,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from include.contracts.compile import load_contracts
 from include.sample_data import producer
+from ops.command import command
 from ops.nightly import a_date
 from ops.settings import OpsError, Settings
 from ops.sql import client
@@ -67,24 +66,16 @@ def take_in(settings: Settings, day: date, sources: list[str]) -> None:
         raise OpsError(f"The delivery is not accepted: {said.get('errorMessage', said)}")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.deliver", description=__doc__)
     parser.add_argument("--from", dest="folder", default="")
     parser.add_argument("--date", default="")
     args = parser.parse_args(argv)
-    try:
-        if not args.folder or not args.date:
-            raise OpsError("Say what to deliver: make deliver FROM=<folder> DATE=2026-01-05")
-        settings = Settings.load()
-        deliver(settings, Path(args.folder).expanduser(), a_date(args.date))
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ClientError, BotoCoreError) as error:
-        print(
-            f"The embedded AWS does not answer ({error}). Start it with: make up", file=sys.stderr
-        )
-        return 1
+    if not args.folder or not args.date:
+        raise OpsError("Say what to deliver: make deliver FROM=<folder> DATE=2026-01-05")
+    settings = Settings.load()
+    deliver(settings, Path(args.folder).expanduser(), a_date(args.date))
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from include.contracts.compile import SILVER_EXTRA, Column, Contract, Rule, load_contracts
 from local_aws import fidelity
+from ops.command import command
 from ops.settings import ROOT, OpsError
 
 STAR = "movies_nightly"
@@ -321,6 +322,7 @@ def stale() -> list[str]:
     ]
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.documents", description=__doc__)
     parser.add_argument(
@@ -337,18 +339,14 @@ def main(argv: list[str] | None = None) -> int:
         )
         for name in [n for n in os.environ if n.startswith("MADRUGADA_")]:
             del os.environ[name]
-        try:
-            differing = stale()
-            for name in differing:
-                if check:
-                    print(f"{name} is not what the code says. Write it with: make docs")
-                else:
-                    (ROOT / name).parent.mkdir(exist_ok=True)
-                    (ROOT / name).write_text(DOCUMENTS[name](), encoding="utf-8")
-                    print(f"wrote {name}")
-        except OpsError as error:
-            print(error, file=sys.stderr)
-            return 1
+        differing = stale()
+        for name in differing:
+            if check:
+                print(f"{name} is not what the code says. Write it with: make docs")
+            else:
+                (ROOT / name).parent.mkdir(exist_ok=True)
+                (ROOT / name).write_text(DOCUMENTS[name](), encoding="utf-8")
+                print(f"wrote {name}")
     return 1 if check and differing else 0
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +20,7 @@ from rich.progress import (
 )
 
 from include.sample_data import event_producer, events
+from ops.command import command
 from ops.settings import OpsError, Settings
 from ops.sql import client
 from ops.stack import answers
@@ -128,6 +128,7 @@ def _number(name: str, text: str, kind: type) -> float | None:
     return value
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.events", description=__doc__)
     parser.add_argument("--count", default="")
@@ -137,27 +138,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--source", default="sample", choices=SOURCES)
     parser.add_argument("--seed", type=int)
     args = parser.parse_args(argv)
-    try:
-        settings = Settings.load()
-        rate = _number("RATE", args.rate, float)
-        count = _number("COUNT", args.count, int)
-        if bool(count) == bool(args.file):
-            raise OpsError(
-                "Say what to send: make events COUNT=1000, or make events FROM=<file.jsonl>"
-            )
-        if args.file:
-            with lines_of(Path(args.file).expanduser()) as (lines, total):
-                refused = send(settings, lines, total, args.door, rate)
-        else:
-            assert count is not None
-            lines = made(int(count), args.source, args.seed)
-            refused = send(settings, lines, int(count), args.door, rate)
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ClientError, BotoCoreError) as error:
-        print(f"The embedded AWS did not take the events: {error}", file=sys.stderr)
-        return 1
+    settings = Settings.load()
+    rate = _number("RATE", args.rate, float)
+    count = _number("COUNT", args.count, int)
+    if bool(count) == bool(args.file):
+        raise OpsError("Say what to send: make events COUNT=1000, or make events FROM=<file.jsonl>")
+    if args.file:
+        with lines_of(Path(args.file).expanduser()) as (lines, total):
+            refused = send(settings, lines, total, args.door, rate)
+    else:
+        assert count is not None
+        lines = made(int(count), args.source, args.seed)
+        refused = send(settings, lines, int(count), args.door, rate)
     return 1 if refused else 0
 
 

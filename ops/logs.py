@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from ops.command import command
 from ops.processes import last_lines
 from ops.settings import Settings
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     wanted = (argv or sys.argv[1:] or [""])[0]
     folder = Settings.load().logs

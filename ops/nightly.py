@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ops.airflow_api import Airflow
+from ops.command import command
 from ops.settings import OpsError, Settings
 
 ZONE = ZoneInfo("America/Sao_Paulo")
@@ -234,6 +235,7 @@ def backfilled(airflow: Airflow, dag_id: str, first: str, last: str) -> list[dic
             return found
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.nightly", description=__doc__)
     parser.add_argument("--dag", default="sales_nightly")
@@ -241,22 +243,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--start", help="first delivery date of a backfill")
     parser.add_argument("--end", help="last delivery date of a backfill")
     args = parser.parse_args(argv)
-    try:
-        if args.date:
-            day = a_date(args.date)
-            airflow = Airflow(Settings.load())
-            good = watch(airflow, args.dag, trigger(airflow, args.dag, day))
-        elif args.start and args.end:
-            first, last = a_date(args.start), a_date(args.end)
-            good = backfill(Airflow(Settings.load()), args.dag, first, last)
-        else:
-            raise OpsError(
-                "Say which nights: make nightly DATE=2026-01-05,"
-                " or make backfill START=2026-01-01 END=2026-01-05."
-            )
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if args.date:
+        day = a_date(args.date)
+        airflow = Airflow(Settings.load())
+        good = watch(airflow, args.dag, trigger(airflow, args.dag, day))
+    elif args.start and args.end:
+        first, last = a_date(args.start), a_date(args.end)
+        good = backfill(Airflow(Settings.load()), args.dag, first, last)
+    else:
+        raise OpsError(
+            "Say which nights: make nightly DATE=2026-01-05,"
+            " or make backfill START=2026-01-01 END=2026-01-05."
+        )
     return 0 if good else 1
 
 

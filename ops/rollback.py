@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ops.airflow_api import Airflow
+from ops.command import command
 from ops.nightly import wait_for_dag, watch
 from ops.settings import ROOT, OpsError, Settings
 from ops.sql import client
@@ -90,28 +89,20 @@ def roll_back(airflow: Airflow, layer: str, version: str) -> bool:
     return watch(airflow, DAG, run_id)
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.rollback", description=__doc__)
     parser.add_argument("--layer", default="")
     parser.add_argument("--version", default="", help="a version, or previous; none lists them")
     args = parser.parse_args(argv)
-    try:
-        if args.layer not in LAYERS:
-            raise OpsError(
-                f"LAYER={args.layer!r}: expected silver or gold, as in make rollback LAYER=gold"
-            )
-        settings = Settings.load()
-        if args.version:
-            return 0 if roll_back(Airflow(settings), args.layer, args.version) else 1
-        show(settings, args.layer)
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (BotoCoreError, ClientError) as error:
-        print(
-            f"The embedded AWS at {settings.aws_url}: {error}. Is it up? make up", file=sys.stderr
+    if args.layer not in LAYERS:
+        raise OpsError(
+            f"LAYER={args.layer!r}: expected silver or gold, as in make rollback LAYER=gold"
         )
-        return 1
+    settings = Settings.load()
+    if args.version:
+        return 0 if roll_back(Airflow(settings), args.layer, args.version) else 1
+    show(settings, args.layer)
     return 0
 
 

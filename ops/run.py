@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ops import run_clickstream, run_movies, run_sales
+from ops.command import command
 from ops.settings import OpsError, Settings
 from ops.stack import say, up
 
@@ -27,23 +28,20 @@ def run(pipelines: list[str], rows: int) -> int:
     return 0 if good else 1
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.run", description=__doc__)
     parser.add_argument("--rows", default="1000")
     parser.add_argument("--pipeline", default="sales")
     args = parser.parse_args(argv)
-    try:
-        if not args.rows.isdigit() or not int(args.rows):
-            raise OpsError(f"ROWS={args.rows!r}: expected a whole number above 0.")
-        if args.pipeline not in (*PIPELINES, ALL):
-            raise OpsError(
-                f"PIPELINE={args.pipeline!r}: expected one of {', '.join((*PIPELINES, ALL))}."
-            )
-        chosen = list(PIPELINES) if args.pipeline == ALL else [args.pipeline]
-        return run(chosen, int(args.rows))
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if not args.rows.isdigit() or not int(args.rows):
+        raise OpsError(f"ROWS={args.rows!r}: expected a whole number above 0.")
+    if args.pipeline not in (*PIPELINES, ALL):
+        raise OpsError(
+            f"PIPELINE={args.pipeline!r}: expected one of {', '.join((*PIPELINES, ALL))}."
+        )
+    chosen = list(PIPELINES) if args.pipeline == ALL else [args.pipeline]
+    return run(chosen, int(args.rows))
 
 
 if __name__ == "__main__":

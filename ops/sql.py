@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from ops.command import command
 from ops.settings import OpsError, Settings
 
 Answer = tuple[list[str], list[list[str]]]
@@ -116,19 +117,16 @@ def _is_number(text: str) -> bool:
     return text.lstrip("-").replace(".", "", 1).isdigit()
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.sql", description=__doc__)
     parser.add_argument("--engine", default="athena")
     parser.add_argument("--query", default="")
     parser.add_argument("--format", default="table")
     args = parser.parse_args(argv)
-    try:
-        if args.format not in ("table", "csv"):
-            raise OpsError(f"FORMAT={args.format!r}: expected table or csv.")
-        answer = ask(Settings.load(), args.engine, args.query)
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if args.format not in ("table", "csv"):
+        raise OpsError(f"FORMAT={args.format!r}: expected table or csv.")
+    answer = ask(Settings.load(), args.engine, args.query)
     if args.format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer[0])

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from ops import processes, tmdb
+from ops.command import command
 from ops.settings import ROOT, OpsError, Settings
 from ops.sql import client
 
@@ -287,15 +288,12 @@ def clean(settings: Settings) -> None:
     say(f"Removed {settings.state}")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.stack", description=__doc__)
     parser.add_argument("command", choices=["up", "stop", "clean"])
-    command = parser.parse_args(argv).command
-    try:
-        {"up": up, "stop": stop, "clean": clean}[command](Settings.load())
-    except OpsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    chosen = parser.parse_args(argv).command
+    {"up": up, "stop": stop, "clean": clean}[chosen](Settings.load())
     return 0
 
 
