@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +20,14 @@ from ops.settings import OpsError, Settings
 Answer = tuple[list[str], list[list[str]]]
 
 
+CONFIGURED = {"lambda": Config(read_timeout=320, retries={"total_max_attempts": 1})}
+"""A function may take the five minutes that it has; one that is called again runs a second time."""
+
+
 def client(settings: Settings, service: str) -> Any:
     return boto3.client(
         service,
+        config=CONFIGURED.get(service),
         endpoint_url=settings.aws_url,
         region_name=settings.region,
         aws_access_key_id="local",
