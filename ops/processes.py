@@ -17,9 +17,15 @@ from ops.settings import OpsError
 MARK = "MADRUGADA_STACK"
 """Environment variable that every process of a stack inherits; its value is the state folder."""
 
+LOG_BYTES = 20 << 20
+"""A log that has grown over this is put aside when its process is started the next time."""
+
 
 def start(name: str, command: list[str], state: Path, environment: Mapping[str, str]) -> int:
-    """Start `command` in a session of its own, its output in ``<state>/logs/<name>.log``."""
+    """Start `command` in a session of its own, its output in ``<state>/logs/<name>.log``.
+
+    What is there is kept: in the same file, or in ``<name>.log.1`` when that has become too long.
+    """
     return launch(name, command, state, environment).pid
 
 
@@ -29,6 +35,8 @@ def launch(
     """As `start`, for who waits until the process ends and asks how it did."""
     log = state / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as out:
         child = subprocess.Popen(
             command,

@@ -130,6 +130,19 @@ def test_what_it_says_is_in_its_log_and_its_environment_is_its_own(state: Path) 
     assert processes.last_lines(state / "logs" / "silent.log") == "(no output)"
 
 
+def test_a_log_that_has_become_long_is_put_aside_at_the_next_start(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOG_BYTES", len("first\n"))
+    logs = state / "logs"
+    for word in ("first", "second", "third", "fourth", "fifth"):
+        pid = processes.start("speaker", ["echo", word], state, {})
+        eventually(lambda: not processes.is_alive(pid))  # noqa: B023
+    assert (logs / "speaker.log").read_text() == "fifth\n"
+    assert (logs / "speaker.log.1").read_text() == "third\nfourth\n"
+    assert len(list(logs.iterdir())) == 2
+
+
 def test_waiting_for_what_dies_says_its_last_words(state: Path) -> None:
     pid = processes.start("broken", ["bash", "-c", "echo no licence; exit 3"], state, {})
     log = state / "logs" / "broken.log"
