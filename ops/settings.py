@@ -22,6 +22,15 @@ MAINTENANCE = {
 }
 """What lake_maintenance goes by, unless the environment says otherwise."""
 
+TALKATIVE = (
+    "airflow.models.dag",
+    "airflow.serialization.definitions.dag",
+    "airflow.dag_processing.bundles.manager",
+    "airflow.dag_processing.dagbag",
+)
+"""Loggers that say at every look at the DAGs, several a second, or at every task's start, that all
+is as it was. What is wrong they say too, and that is kept."""
+
 
 class OpsError(Exception):
     """Something the person at the keyboard can mend; the message says how."""
@@ -156,6 +165,7 @@ class Settings:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             # A file that was changed is read at once; the others are parsed again now and then.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+            "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "600",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # What vanished is missed within a minute, not within five (`make test-crashes`).
@@ -165,6 +175,7 @@ class Settings:
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
             "AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "airflow"),
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": " ".join(f"{n}=WARNING" for n in TALKATIVE),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
             "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),

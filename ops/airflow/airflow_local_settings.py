@@ -9,11 +9,17 @@ https://airflow.apache.org/docs/apache-airflow/stable/howto/set-config.html
 """
 
 import inspect
+import logging
 import sys
 
 import sqlite_metadata  # noqa: F401
 
 __all__: list[str] = []
+
+# Where key and address come from is said with every client, and the same in every task's log.
+# Airflow's own setting for levels, `namespace_levels`, does not reach the loggers of libraries.
+for name in ("botocore.credentials", "botocore.configprovider"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow.providers.amazon.aws.notifications.sns
