@@ -25,8 +25,9 @@ COUNT ?=
 RATE ?=
 DOOR ?= kinesis
 SOURCE ?= sample
+DAYS ?= 90
 
-.PHONY: help setup run test up stop clean deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-pipelines test-nights test-crashes test-fuzz
+.PHONY: help setup run test up stop clean clean-history deliver catalogue events nightly backfill rollback sql logs lint format lock docs dbt-docs test-engines test-pipelines test-nights test-crashes test-fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -45,6 +46,9 @@ stop: ## end every process that up or run started, and only those
 
 clean: ## stop, and remove all tables, objects, logs and run history
 	@if [ -x $(PY) ]; then $(PY) -m ops.stack clean; fi
+
+clean-history: setup ## remove what Airflow keeps of runs that are older: rows and logs (DAYS=90)
+	@$(PY) -m ops.history --days "$(DAYS)"
 
 deliver: setup ## make a folder of CSV files a date's delivery: FROM=<folder> DATE=YYYY-MM-DD
 	@$(PY) -m ops.deliver --from "$(FROM)" --date "$(DATE)"
