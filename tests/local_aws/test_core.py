@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
 from local_aws.control_plane import MOTO_SERVICES
+from local_aws.database import Database
 from local_aws.instance import ENGINES, Config
 from local_aws.server import Server
 from local_aws.service import AwsError, Request, Response, Service, Unsupported, operation
@@ -323,6 +325,23 @@ def test_a_transaction_is_written_whole_or_not_at_all(store: Store) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert store.list("k") == [("kept", {"n": 1})]
+
+
+def test_a_full_disk_is_named_and_leaves_what_was(tmp_path: Path) -> None:
+    """SQLite undoes such a transaction itself: there is nothing left to roll back."""
+    database = Database(tmp_path / "full.sqlite", "CREATE TABLE line (text TEXT)")
+    database.rows("PRAGMA max_page_count = 20")
+
+    def write(text: str) -> None:
+        with database.transaction() as db:
+            db.execute("INSERT INTO line VALUES (?)", (text,))
+
+    write("kept")
+    with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+        write("x" * 1_000_000)
+    write("kept too")
+    assert [row["text"] for row in database.rows("SELECT text FROM line")] == ["kept", "kept too"]
+    database.close()
 
 
 def test_counting_from_many_threads_loses_nothing(store: Store) -> None:
