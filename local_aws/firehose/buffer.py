@@ -120,11 +120,12 @@ class Buffer:
         """Forget the plan; its records stay."""
         self._db.rows("DELETE FROM delivery WHERE stream = ?", stream)
 
-    def delivered(self, stream: str, last: int) -> None:
-        """Delete records that are in S3, and the plan."""
+    def delivered(self, stream: str, last: int) -> Waiting:
+        """Delete records that are in S3, and the plan; what is left."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM record WHERE stream = ? AND id <= ?", (stream, last))
             db.execute("DELETE FROM delivery WHERE stream = ?", (stream,))
+            return self.waiting(stream)
 
     def forget(self, stream: str) -> None:
         """Delete everything of a delivery stream."""

@@ -45,6 +45,7 @@ class Delivery:
         self._delivering = threading.Lock()
         self._size, self._oldest = buffer.waiting(self._id)
         self._failures = 0
+        self._written = False
         self._not_before = 0.0
         self._stopped = False
         self._threads = [threading.Thread(target=self._run, name="firehose", daemon=True)]
@@ -133,34 +134,39 @@ class Delivery:
         with self._delivering:
             if self._oldest is None:
                 return True
+            self._written = False
             try:
                 last = self._write()
+                with self._changed:
+                    self._size, self._oldest = self._buffer.delivered(self._id, last)
+                    self._failures = 0
             except _Stopping:
                 return False
             except Exception as error:
                 self._failed(error)
                 return False
-            with self._changed:
-                self._buffer.delivered(self._id, last)
-                self._size, self._oldest = self._buffer.waiting(self._id)
-                self._failures = 0
             return True
 
     def _failed(self, error: Exception) -> None:
+        """Pause before the next try, whatever else fails too."""
         name = self._document["name"]
         if not isinstance(error, AwsError):
             log.exception("delivering %s failed", name)
         with self._changed:
-            # Nothing was written: other settings may make another plan.
-            self._buffer.give_up(self._id)
             self._failures += 1
-            pause = min(0.5 * 2**self._failures, LONGEST_PAUSE)
+            pause = min(0.5 * 2 ** min(self._failures, 6), LONGEST_PAUSE)
             self._not_before = time.monotonic() + pause
         code = error.code if isinstance(error, AwsError) else type(error).__name__
         log.warning("%s: S3.%s: %s; again in %.0f s", name, code, error, pause)
         options = self._destination["CloudWatchLoggingOptions"]
-        if options.get("Enabled") and not self._stopped:
-            self._engine.log_error(options, self._document, f"S3.{code}", str(error))
+        try:
+            if not self._written:
+                # Other settings may make another plan; what is in S3 is to keep its key.
+                self._buffer.give_up(self._id)
+            if options.get("Enabled") and not self._stopped:
+                self._engine.log_error(options, self._document, f"S3.{code}", str(error))
+        except Exception:
+            log.exception("that delivering %s failed could not be noted", name)
 
     # From the buffer to S3
 
@@ -239,6 +245,7 @@ class Delivery:
             etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
             info = {"headers": {"content-type": "application/octet-stream"}}
             s3.objects.commit(bucket, key, path, etag, info)
+            self._written = True
         s3.notify(bucket, key)
 
     # From Kinesis to the buffer

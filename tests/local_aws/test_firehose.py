@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import sqlite3
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -123,6 +124,13 @@ def arrived(client: Callable[[str], Any], prefix: str, count: int = 1) -> list[s
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
     return found
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_record_arrives_under_its_hour(client: Callable[[str], Any], firehose: Any) -> None:
@@ -497,6 +505,69 @@ def test_a_destination_that_fails_is_tried_until_it_works(
         time.sleep(0.05)
     body = s3.get_object(Bucket="not-yet", Key=found[0]["Key"])["Body"].read()
     assert body == b"patient"
+
+
+def failing(times: int, then: Callable[..., Any]) -> Callable[..., Any]:
+    """What fails as on a full disk, and works after so many times."""
+    left = [times]
+
+    def call(*arguments: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return then(*arguments)
+
+    return call
+
+
+def test_a_full_disk_ends_no_delivery(
+    server: Server,
+    client: Callable[[str], Any],
+    firehose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was written and could not be noted is written again under the same key."""
+    engine: Any = server.aws.services["firehose"]
+    buffer = engine._buffer
+    create(firehose, "noted-late")
+    monkeypatch.setattr(buffer, "delivered", failing(1, buffer.delivered))
+    firehose.put_record(DeliveryStreamName="noted-late", Record={"Data": b"first"})
+    (key,) = arrived(client, "noted-late/")
+    firehose.put_record(DeliveryStreamName="noted-late", Record={"Data": b"second"})
+    found = arrived(client, "noted-late/", 2)
+    assert [content(client, each) for each in found if each == key] == [b"first"]
+    assert sorted(content(client, each) for each in found) == [b"first", b"second"]
+    wait_until(lambda: buffer.waiting(engine._deliveries["noted-late"]._id).oldest is None)
+    assert keys(client, "noted-late/") == found
+
+
+def test_a_failure_that_cannot_be_noted_ends_no_delivery(
+    server: Server,
+    client: Callable[[str], Any],
+    firehose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine: Any = server.aws.services["firehose"]
+    logging = {"Enabled": True, "LogGroupName": "/full", "LogStreamName": "disk"}
+    monkeypatch.setattr(engine, "log_error", failing(1, engine.log_error))
+    monkeypatch.setattr(engine._buffer, "give_up", failing(1, engine._buffer.give_up))
+    create(
+        firehose,
+        "unnoted",
+        BucketARN="arn:aws:s3:::later",
+        CloudWatchLoggingOptions=logging,
+    )
+    delivery = engine._deliveries["unnoted"]
+    # Some eight hours of trying: a pause that is doubled each time has no number any more.
+    delivery._failures = 2000
+    monkeypatch.setattr("local_aws.firehose.delivery.LONGEST_PAUSE", 0.05)
+    firehose.put_record(DeliveryStreamName="unnoted", Record={"Data": b"patient"})
+    wait_until(lambda: delivery._failures > 2003)
+    s3 = client("s3")
+    s3.create_bucket(Bucket="later")
+    wait_until(lambda: "Contents" in s3.list_objects_v2(Bucket="later"))
+    (found,) = s3.list_objects_v2(Bucket="later")["Contents"]
+    assert s3.get_object(Bucket="later", Key=found["Key"])["Body"].read() == b"patient"
 
 
 @pytest.mark.parametrize(
