@@ -50,15 +50,24 @@ def _pump(stream: IO[bytes], deliver: Lines) -> None:
 
 
 def start_pump(stream: IO[bytes] | None, deliver: Lines) -> threading.Thread:
+    """Hand over a stream's lines in a thread of their own.
+
+    What ``deliver`` cannot take is lost, and read all the same: nobody else empties the pipe, and
+    a process that writes into a full one stands still.
+    """
     assert stream is not None
+    noted = False
 
-    def work() -> None:
+    def heard(lines: list[str]) -> None:
+        nonlocal noted
         try:
-            _pump(stream, deliver)
+            deliver(lines)
         except Exception:
-            log.exception("output of a process was lost")
+            if not noted:
+                log.exception("output of a process was lost")
+            noted = True
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=_pump, args=(stream, heard), daemon=True)
     thread.start()
     return thread
 

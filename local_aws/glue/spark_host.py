@@ -156,9 +156,13 @@ class SparkHost:
         except (SparkUnavailable, Cancelled) as error:
             log.warning("Spark was not started ahead: %s", error)
             return
-        if not self._waiting:
-            self._rehearse(jvm)
-        self.release(jvm)
+        try:
+            if not self._waiting:
+                self._rehearse(jvm)
+        except Exception:
+            log.exception("the rehearsal of Spark failed")
+        finally:
+            self.release(jvm)
 
     def _rehearse(self, jvm: Jvm) -> None:
         """Run the classes that nearly every job needs once."""

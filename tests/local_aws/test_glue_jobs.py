@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -22,6 +23,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.glue import job_run, spark_jvm
+from local_aws.glue.script_process import start_pump
+from local_aws.glue.spark_host import SparkHost
+from local_aws.glue.spark_jvm import SparkSettings
 from local_aws.instance import Config
 from local_aws.server import Server
 
@@ -655,6 +659,49 @@ def test_the_official_hook_with_default_options(
         assert ended == {"JobRunState": "SUCCEEDED", "JobRunId": run_id}
         hook.get_waiter("job_complete").wait(JobName="hooked", RunId=run_id)
     assert account.glue.get_job(JobName="hooked")["Job"]["Role"].endswith("role/glue-hook")
+
+
+def test_output_that_cannot_be_kept_does_not_hold_up_who_writes_it() -> None:
+    """More than a pipe holds, so that a writer that nobody reads would wait for ever."""
+    command = [sys.executable, "-c", "for n in range(40_000): print(f'{n:09}')"]
+    heard: list[str] = []
+    failures = iter([True, True])
+
+    def deliver(lines: list[str]) -> None:
+        if next(failures, False):
+            raise OSError("No space left on device")
+        heard.extend(lines)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            pump = start_pump(process.stdout, deliver)
+            assert process.wait(20) == 0
+            pump.join(5)
+        finally:
+            process.kill()
+    assert heard[-1] == "000039999"
+
+
+def test_a_rehearsal_that_fails_gives_the_jvm_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the next run would wait for it in STARTING for ever."""
+    host = SparkHost(tmp_path, tmp_path, {}, SparkSettings())
+    jvm = SimpleNamespace(alive=True, runs=0, clean=lambda: True, shrink=lambda: None)
+
+    def start() -> Any:
+        host._starting -= 1
+        host._busy.append(jvm)  # type: ignore[arg-type]
+        return jvm
+
+    def rehearse(_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(host, "_start_jvm", start)
+    monkeypatch.setattr(host, "_rehearse", rehearse)
+    monkeypatch.setattr(host, "keep_process_ready", lambda: None)
+    host.warm()
+    assert (host._idle, host._busy) == ([jvm], [])
 
 
 def test_options_are_resolved_as_on_aws() -> None:
