@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from local_aws.service import AwsError
 
 MOST_ENVIRONMENTS = 4
 IDLE_SECONDS = 300.0
+log = logging.getLogger("local_aws.lambda")
 
 
 class Pool:
@@ -85,6 +87,7 @@ class Pool:
         finally:
             with self._changed:
                 self._starting[name] -= 1
+                self._changed.notify_all()
         with self._changed:
             self._busy.setdefault(name, []).append(environment)
         return environment
@@ -93,9 +96,10 @@ class Pool:
         try:
             self._write(group, stream, lines)
         except Exception:
-            # The last words of a handler that the server's end killed have nowhere to go.
+            # A handler does not fail for its log. At the server's end its last words have
+            # nowhere to go.
             if not self._stopped:
-                raise
+                log.exception("output for %s was lost", group)
 
     def _idle_one(self, name: str, revision: str) -> Environment | None:
         waiting = self._idle.get(name, [])

@@ -8,12 +8,16 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,7 +25,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.instance import Config
-from local_aws.lambda_ import asynchronous
+from local_aws.lambda_ import asynchronous, pool
 from local_aws.server import Server
 
 TRUST = {
@@ -305,6 +309,24 @@ def test_logs_are_in_cloudwatch(
     )
 
 
+def test_a_log_that_cannot_be_written_stops_no_handler(
+    server: Server, functions: Any, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes more than a pipe holds, which somebody must read all the same."""
+    name = make(
+        "noisy", "def handler(e, c):\n    print('line\\n' * 50_000)\n    return 1", Timeout=5
+    )
+
+    def append(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(server.aws.logs.events, "append", append)
+        payload, answer = call(functions, name)
+    assert (payload, answer.get("FunctionError")) == (1, None)
+    assert call(functions, name)[0] == 1
+
+
 def test_calls_at_the_same_time_have_environments_of_their_own(
     functions: Any, make: Callable[..., str]
 ) -> None:
@@ -315,6 +337,37 @@ def test_calls_at_the_same_time_have_environments_of_their_own(
     with ThreadPoolExecutor(3) as threads:
         answers = list(threads.map(lambda _: call(functions, name, event)[0], range(3)))
     assert len({answer["pid"] for answer in answers}) == 3
+
+
+def test_an_environment_that_does_not_start_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who waits for its place gets it."""
+    failing, tries = threading.Event(), []
+
+    def environment(*_: Any) -> None:
+        tries.append(1)
+        failing.wait(5)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pool, "MOST_ENVIRONMENTS", 1)
+    monkeypatch.setattr(pool, "Environment", environment)
+    shared = pool.Pool(lambda *_: None)
+    settings: Any = SimpleNamespace(log_group="f")
+
+    def start() -> None:
+        with suppress(OSError), shared.environment("f", settings, "1", None, True):
+            pass
+
+    threads = [threading.Thread(target=start, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: bool(tries))
+    time.sleep(0.2)  # the other one waits
+    failing.set()
+    for thread in threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_reserved_concurrency_throttles(functions: Any, make: Callable[..., str]) -> None:
