@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 100
 STOP_SECONDS = 5.0
+PAUSE_SECONDS = 0.5
+log = logging.getLogger("local_aws.redshift.wire")
 
 
 class Listener:
@@ -27,6 +30,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._connections: dict[Connection, threading.Thread] = {}
         self._guard = threading.Lock()
+        self._stopped = threading.Event()
 
     @property
     def port(self) -> int:
@@ -49,23 +53,28 @@ class Listener:
             self._socket = socket.create_server((self.aws.config.host, self._asked), backlog=64)
         except OSError as error:
             raise OSError(error.errno, f"Redshift's port {self._asked}: {error.strerror}") from None
-        threading.Thread(target=self._accept, name="redshift-wire", daemon=True).start()
+        threading.Thread(
+            target=self._accept, args=(self._socket,), name="redshift-wire", daemon=True
+        ).start()
 
-    def _accept(self) -> None:
-        listening = self._socket
-        while listening is not None:
+    def _accept(self, listening: socket.socket) -> None:
+        while not self._stopped.is_set():
             try:
-                client, _ = listening.accept()
-            except OSError:
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(self, client)
-            thread = threading.Thread(
-                target=self._serve, args=(connection,), name="redshift-client", daemon=True
-            )
-            with self._guard:
-                self._connections[connection] = thread
-            thread.start()
+                self._welcome(listening.accept()[0])
+            except Exception:
+                # One client less, or no file descriptor left: the next may be luckier.
+                if not self._stopped.wait(PAUSE_SECONDS):
+                    log.exception("a client could not be accepted")
+
+    def _welcome(self, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(self, client)
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="redshift-client", daemon=True
+        )
+        with self._guard:
+            self._connections[connection] = thread
+        thread.start()
 
     def _serve(self, connection: Connection) -> None:
         try:
@@ -99,6 +108,7 @@ class Listener:
 
     def stop(self) -> None:
         """End every connection, and listen no more."""
+        self._stopped.set()
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import select
 import socket
@@ -584,6 +585,37 @@ class TestMessages:
             assert client.file.read(1) in (b"E", b"")
         with connect(where) as other:
             assert other.cursor().execute("select 1").fetchone() == [1]
+
+
+class FailingOnce:
+    """A listening socket for whose client there is no descriptor left, once."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self.listening = listening
+        self.left = 1
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.left:
+            self.left -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.listening.accept()
+
+
+def test_a_client_that_cannot_be_accepted_does_not_end_the_listening(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = listener.Listener(server.aws, 0)
+    create = socket.create_server
+    monkeypatch.setattr(socket, "create_server", lambda *a, **k: FailingOnce(create(*a, **k)))
+    given.start()
+    made: Any = given._socket
+    given._socket = made.listening
+    try:
+        with socket.create_connection(("127.0.0.1", given.port), timeout=5) as client:
+            client.sendall(struct.pack("!ii", 8, 80877103))  # may it be TLS?
+            assert client.recv(1) == b"N"
+    finally:
+        given.stop()
 
 
 def test_it_listens_only_where_it_is_asked_to(tmp_path: Any) -> None:
