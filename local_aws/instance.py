@@ -44,6 +44,7 @@ class Config:
         state: the folder that holds everything which survives a restart.
         host, port: where it listens; port 0 takes a free one.
         wait_seconds: how long a Describe or Get call of something unfinished may wait for it.
+        max_waiting: how many calls may wait at once; one more is answered as things stand.
         redshift_port: where PostgreSQL clients reach Redshift, on `host`; 0 takes a free port,
             None is not at all.
         faults: what requests meet on purpose, from the start; None is nothing.
@@ -134,16 +135,19 @@ class Instance:
         """Run ``work`` in a worker thread; it must handle its own errors."""
         self._workers.submit(work, *args)
 
-    def wait_for(self, done: Callable[[], bool]) -> None:
+    def wait_for(self, done: Callable[[], bool], seconds: float | None = None) -> None:
         """Hold a Describe or Get call until ``done()``, so that pollers see a change at once.
 
-        Returns early after ``wait_seconds``, and at once when too many calls already wait.
+        Returns early after ``seconds`` (those of the configuration, unless the client asks for
+        some), and at once when too many calls already wait.
         """
-        if self.config.wait_seconds <= 0:
+        if seconds is None:
+            seconds = self.config.wait_seconds
+        if seconds <= 0:
             return
         with self.waiting() as may_wait:
             if may_wait:
-                self.store.wait(done, self.config.wait_seconds)
+                self.store.wait(done, seconds)
 
     @contextmanager
     def waiting(self) -> Iterator[bool]:

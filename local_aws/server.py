@@ -13,8 +13,10 @@ from local_aws.gateway import Gateway
 from local_aws.instance import Config, Instance
 
 THREADS = 24
-MAX_THREADS = 96
-"""Waiting calls are capped by ``Config.max_waiting``, so that these never all wait."""
+"""For calls that do not wait; those that do, ``Config.max_waiting`` at most, have as many more.
+
+All are there from the start: cheroot's pool never grows by itself.
+"""
 
 
 class Server:
@@ -31,8 +33,7 @@ class Server:
         self._http = wsgi.Server(
             (config.host, config.port),
             Gateway(self.aws, control_plane),
-            numthreads=THREADS,
-            max=MAX_THREADS,
+            numthreads=THREADS + config.max_waiting,
             request_queue_size=128,
             timeout=120,
             shutdown_timeout=2,

@@ -327,7 +327,7 @@ class RedshiftData(Service):
         ).start()  # fmt: skip
         wait = request.get("WaitTimeSeconds")
         if wait:
-            self.aws.store.wait(lambda: self._is_done(identifier), min(wait, 30))
+            self.aws.wait_for(lambda: self._is_done(identifier), min(wait, 30))
             statement = self.aws.store.get(STATEMENT, identifier) or statement
         return self._submitted(statement)
 
@@ -509,7 +509,7 @@ class RedshiftData(Service):
     def _wait(self, whole: str, request: Request) -> None:
         seconds = request.get("WaitTimeSeconds")
         if seconds:
-            self.aws.store.wait(lambda: self._is_done(whole), min(seconds, 30))
+            self.aws.wait_for(lambda: self._is_done(whole), min(seconds, 30))
         elif not self._is_done(whole):
             self.aws.wait_for(lambda: self._is_done(whole))
 

@@ -267,6 +267,34 @@ def test_waiting_calls_are_capped(server: Server, athena: Any) -> None:
         assert not waiter.is_alive()
 
 
+def test_health_answers_while_as_many_calls_wait_as_may(tmp_path: Path) -> None:
+    """With the limits that everybody has, and each waiting call on a connection of its own."""
+    config = Config(state=tmp_path)
+    with Server(config, services=["s3", "sqs"]) as server:
+        queues = client_of(server.endpoint_url, "sqs")
+        url = queues.create_queue(QueueName="awaited")["QueueUrl"]
+        polls = [
+            http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=30)
+            for _ in range(config.max_waiting)
+        ]
+        headers = {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=AKID/20260105/us-east-1/sqs/aws4_request",
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": "AmazonSQS.ReceiveMessage",
+        }
+        for poll in polls:
+            poll.request("POST", "/", json.dumps({"QueueUrl": url, "WaitTimeSeconds": 20}), headers)
+        deadline = time.monotonic() + 10
+        while server.aws._waiting._value and time.monotonic() < deadline:
+            time.sleep(0.02)
+        health = http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc, timeout=2)
+        health.request("GET", "/_local/health")
+        assert health.getresponse().status == 200
+        for _ in polls:
+            queues.send_message(QueueUrl=url, MessageBody="x")
+        assert {poll.getresponse().status for poll in polls} == {200}
+
+
 # The store
 
 

@@ -180,6 +180,24 @@ def test_cancel(redshift: Warehouse) -> None:
         redshift.data.cancel_statement(Id=made["Id"])
 
 
+def test_calls_that_ask_to_wait_are_capped_too(redshift: Warehouse) -> None:
+    """Nobody may wait any more: each is answered as things stand."""
+    slow = "select count(*) from nums a, nums b, nums c, nums d where a.n + b.n + c.n + d.n = 7"
+    waiting = redshift.server.aws._waiting
+    taken = 0
+    while waiting.acquire(blocking=False):
+        taken += 1
+    try:
+        started = time.monotonic()
+        made = redshift.data.execute_statement(Sql=slow, WaitTimeSeconds=10, **redshift.where)
+        redshift.data.describe_statement(Id=made["Id"], WaitTimeSeconds=10)
+        assert time.monotonic() - started < 8
+        redshift.data.cancel_statement(Id=made["Id"])
+    finally:
+        for _ in range(taken):
+            waiting.release()
+
+
 def test_writers_of_one_table_wait_for_each_other(redshift: Warehouse) -> None:
     redshift.ok("create table contested (id int, n int)")
     redshift.ok("insert into contested values (1, 0)")
