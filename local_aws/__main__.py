@@ -13,6 +13,7 @@ from pathlib import Path
 from local_aws.faults import BadPlan, Plan
 from local_aws.instance import Config
 from local_aws.server import Server
+from local_aws.snapshots import UnreadableSnapshot
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,17 +45,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"--faults (LOCAL_AWS_FAULTS): {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    server = Server(
-        Config(
-            state=args.state.resolve(),
-            host=args.host,
-            port=args.port,
-            region=args.region,
-            wait_seconds=args.wait_seconds,
-            redshift_port=args.redshift_port,
-            faults=faults,
-        )
+    config = Config(
+        state=args.state.resolve(),
+        host=args.host,
+        port=args.port,
+        region=args.region,
+        wait_seconds=args.wait_seconds,
+        redshift_port=args.redshift_port,
+        faults=faults,
     )
+    try:
+        server = Server(config)
+    except UnreadableSnapshot as error:
+        print(f"The embedded AWS does not start: {error}", file=sys.stderr)
+        return 1
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())

@@ -1,7 +1,8 @@
 """The services that moto serves, and their state on disk.
 
 moto keeps its state in memory. After each call that may have changed a service, that service's
-backend is written to the state folder, and read back when the embedded AWS starts again.
+backend is written to the state folder, and read back when the embedded AWS starts again, also by
+another version of moto, as far as that can read it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local_aws import snapshots
 from local_aws.sqs.for_sns import queues_of
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ class ControlPlane:
     """moto behind one WSGI call, with a snapshot per service under ``folder``.
 
     ``queues`` are where SNS delivers to.
+
+    Raises:
+        UnreadableSnapshot: a service would lose what it held.
     """
 
     def __init__(self, folder: Path, region: str, queues: Sqs | None = None) -> None:
@@ -136,10 +141,13 @@ class ControlPlane:
         return buffer.getvalue()
 
     def _restore(self, name: str) -> None:
-        path = self.folder / f"{name}.pickle"
-        if path.exists():
-            regions = self._regions(name)
-            # These files are the embedded AWS's own, in its own state folder.
-            for region, backend in cloudpickle.loads(path.read_bytes()).items():
-                regions[region] = backend
-            log.info("read %s back from %s", name, path)
+        path = snapshots.newest(self.folder.parent, name)
+        if path is None:
+            return
+        regions = self._regions(name)
+        for region, backend in snapshots.read(path).items():
+            regions[region] = backend
+        log.info("read %s back from %s", name, path)
+        if path.parent != self.folder:
+            self._snapshot(name)
+            snapshots.set_aside(path)

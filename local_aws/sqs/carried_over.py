@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cloudpickle
-
+from local_aws import snapshots
 from local_aws.sqs.attributes import DEFAULTS, TEXTS
 
 
@@ -22,8 +21,7 @@ class OldQueue(NamedTuple):
 
 def old_queues(snapshot: Path, region: str) -> Iterator[OldQueue]:
     """The standard queues in moto's snapshot; FIFO queues are not supported any more."""
-    # The file is the embedded AWS's own, in its own state folder.
-    backend = cloudpickle.loads(snapshot.read_bytes()).get(region)
+    backend = snapshots.read(snapshot).get(region)
     for queue in backend.queues.values() if backend else ():
         if queue.fifo_queue:
             continue

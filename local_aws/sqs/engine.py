@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import moto
-
+from local_aws import snapshots
 from local_aws.service import AwsError, Feature, Request, Response, Service, Unsupported, operation
 from local_aws.sqs.attributes import DEFAULTS, READ_ONLY, TEXTS, checked, redrive_of
 from local_aws.sqs.carried_over import old_queues
@@ -87,7 +86,9 @@ class Sqs(Service):
         self._arrivals = 0
         self._forgotten: dict[str, int] = {}
         self._stopped = False
-        self._carry_over(self.aws.config.state / "moto" / moto.__version__ / "sqs.pickle")
+        snapshot = snapshots.newest(self.aws.config.state / "moto", "sqs")
+        if snapshot:
+            self._carry_over(snapshot)
 
     def stop(self) -> None:
         self._stopped = True
@@ -442,8 +443,6 @@ class Sqs(Service):
 
     def _carry_over(self, snapshot: Path) -> None:
         """Take over what moto kept, once; the file stays under another name."""
-        if not snapshot.exists():
-            return
         queues = list(old_queues(snapshot, self.aws.config.region))
         for queue in queues:
             plain = {k: v for k, v in queue.attributes.items() if k != "RedrivePolicy"}
@@ -454,7 +453,7 @@ class Sqs(Service):
             if "RedrivePolicy" in queue.attributes:
                 redrive = {"RedrivePolicy": queue.attributes["RedrivePolicy"]}
                 self.SetQueueAttributes({"QueueUrl": queue.name, "Attributes": redrive})
-        snapshot.rename(snapshot.with_suffix(".carried-over"))
+        snapshots.set_aside(snapshot)
         log.info("took %d queues over from %s", len(queues), snapshot)
 
     def _now(self) -> int:

@@ -21,9 +21,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import moto
 import pytest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
+from moto.backends import get_backend
 
 from local_aws.control_plane import MOTO_SERVICES
 from local_aws.database import Database
@@ -490,6 +492,43 @@ def test_motos_services_survive_the_death_of_the_process(tmp_path: Path) -> None
         assert "Messages" not in queues.receive_message(QueueUrl=queue)
         client_of(url, "sns").publish(TopicArn=topic, Message="published again")
         assert json.loads(receive())["Message"] == "published again"
+
+
+@pytest.mark.parametrize("version", ["5.0.1", "99.0.0"])
+def test_another_version_of_moto_goes_on_with_the_state(tmp_path: Path, version: str) -> None:
+    """It is carried over once: what is changed from then on counts."""
+    in_memory = get_backend("ssm")
+    in_memory.clear()
+    with serving(tmp_path) as server:
+        client_of(server.endpoint_url, "ssm").put_parameter(Name="/a", Value="1", Type="String")
+    folder = tmp_path / "moto"
+    (folder / moto.__version__).rename(folder / version)
+    for value in ("1", "2", "3"):
+        in_memory.clear()
+        with serving(tmp_path) as server:
+            parameters = client_of(server.endpoint_url, "ssm")
+            assert parameters.get_parameter(Name="/a")["Parameter"]["Value"] == value
+            following = str(int(value) + 1)
+            parameters.put_parameter(Name="/a", Value=following, Type="String", Overwrite=True)
+    assert (folder / version / "ssm.carried-over").exists()
+
+
+def test_a_state_that_moto_cannot_read_stops_the_start(tmp_path: Path) -> None:
+    """Better than to begin empty, and to be surprised by what is missing."""
+    snapshot = tmp_path / "moto" / "4.0.0" / "iam.pickle"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.write_bytes(b"cmoto.iam.models\nOfAnOlderTime\n.")
+    done = subprocess.run(
+        [sys.executable, "-m", "local_aws", "--state", str(tmp_path), "--port", "0"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "does not start" in line]
+    assert f"moto {moto.__version__} cannot read {snapshot}, which moto 4.0.0 wrote" in line
+    assert "OfAnOlderTime" in line
+    assert "Install moto==4.0.0" in line
+    assert "Traceback" not in done.stderr
+    assert snapshot.exists()
 
 
 def test_motos_services_take_many_callers(server: Server) -> None:
