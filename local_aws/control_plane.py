@@ -47,7 +47,8 @@ MOTO_SERVICES = {
 """Signing name to moto's backend name; a service that only pretends is not in this list."""
 
 _TRIES = 20
-_READ_ONLY = ("Get", "List", "Describe", "Simulate")
+_CHANGES_NOTHING = ("Get", "List", "Describe", "Simulate", "Publish")
+"""What SNS publishes is in the queues; moto notes it once more, for tests to look at."""
 _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
 
 _PRIVATE_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
@@ -105,16 +106,29 @@ class ControlPlane:
         environ["wsgi.input"] = io.BytesIO(body)
         with queues_of(self._queues):
             answer = list(self._app(environ, start_response))
-        if not self._reads_only(environ, body):
+        if not self._changes_nothing(environ, body):
             self._snapshot(MOTO_SERVICES[service])
         return answer
 
+    def expire(self) -> None:
+        """Forget the copies that moto keeps of what was published."""
+        noted = [
+            topic.sent_notifications
+            for region in list(self._regions("sns").values())
+            for topic in list(region.topics.values())
+            if topic.sent_notifications
+        ]
+        for notifications in noted:
+            notifications.clear()
+        if noted:
+            self._snapshot("sns")
+
     @staticmethod
-    def _reads_only(environ: dict[str, Any], body: bytes) -> bool:
+    def _changes_nothing(environ: dict[str, Any], body: bytes) -> bool:
         name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         if not name and b"Action=" in body:
             name = body.split(b"Action=", 1)[1].split(b"&", 1)[0].decode()
-        return name.startswith(_READ_ONLY)
+        return name.startswith(_CHANGES_NOTHING)
 
     def _regions(self, name: str) -> Any:
         return get_backend(name)[DEFAULT_ACCOUNT_ID]  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ from cheroot import wsgi
 from local_aws.control_plane import ControlPlane
 from local_aws.gateway import Gateway
 from local_aws.instance import Config, Instance
+from local_aws.sweep import Sweep
 
 THREADS = 24
 """For calls that do not wait; those that do, ``Config.max_waiting`` at most, have as many more.
@@ -39,6 +40,7 @@ class Server:
             shutdown_timeout=2,
         )
         self._thread: threading.Thread | None = None
+        self._sweep = Sweep({**self.aws.services, "moto": control_plane})
 
     @property
     def endpoint_url(self) -> str:
@@ -55,8 +57,10 @@ class Server:
         self._thread = threading.Thread(target=self._http.serve, name="http", daemon=True)
         self._thread.start()
         self.aws.start()
+        self._sweep.start()
 
     def stop(self) -> None:
+        self._sweep.stop()
         self._http.stop()
         if self._thread:
             self._thread.join(5)

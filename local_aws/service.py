@@ -104,6 +104,9 @@ class Service:
     def start(self) -> None:
         """Called when the server listens: resume what a restart interrupted."""
 
+    def expire(self) -> None:
+        """Called when the server has started and every hour: delete what AWS keeps no longer."""
+
     def stop(self) -> None:
         """Called when the server stops: end every process that this service started."""
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ log = logging.getLogger("local_aws.athena")
 FINISHED = ("SUCCEEDED", "FAILED", "CANCELLED")
 LONGEST_QUERY = 262_144
 MOST_ROWS = 1000
+HISTORY = timedelta(days=45)
 _LOST = "Query was running when the embedded AWS stopped. Start it again."
 _DATA_ERRORS = ("HIVE_BAD_DATA", "HIVE_CURSOR_ERROR", "HIVE_CANNOT_OPEN_SPLIT")
 
@@ -48,6 +50,21 @@ class Athena(WorkGroupOperations, MetadataOperations):
         for key, document in self.aws.store.list(self.EXECUTION):
             if document["QueryExecution"]["Status"]["State"] not in FINISHED:
                 self._end(key, "FAILED", _LOST, category=1, type_=100, retryable=True)
+
+    def expire(self) -> None:
+        """Forget queries that ended after 45 days, and their client tokens.
+
+        AWS says how long it keeps a query history, and not how long it knows a token:
+        https://docs.aws.amazon.com/athena/latest/ug/queries-viewing-history.html
+        """
+        oldest = self.aws.now() - HISTORY
+        for key, document in self.aws.store.list(self.EXECUTION):
+            status = document["QueryExecution"]["Status"]
+            if status["State"] in FINISHED and status["SubmissionDateTime"] < oldest:
+                self.aws.store.delete(self.EXECUTION, key)
+        for token, known in self.aws.store.list(self.TOKEN):
+            if self.aws.store.get(self.EXECUTION, known["Id"]) is None:
+                self.aws.store.delete(self.TOKEN, token)
 
     def stop(self) -> None:
         with self._lock:

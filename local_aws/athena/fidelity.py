@@ -111,6 +111,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("results", "the .metadata file beside them", "different", "is not written"),
     Feature("results", "SSE_KMS and CSE_KMS, managed results", "refused"),
     Feature("results", "result reuse", "different", "every query runs anew"),
+    Feature("results", "query history", "supported", "45 days"),
     Feature("work groups", "BytesScannedCutoffPerQuery", "different",
             "a query that would scan more is cancelled before it starts"),
     Feature("work groups", "PublishCloudWatchMetricsEnabled", "different", "no metrics are sent"),

@@ -25,6 +25,9 @@ class Glue(CatalogOperations, CrawlerOperations, JobOperations):
         for part in (CatalogOperations, CrawlerOperations, JobOperations):
             part.start(self)
 
+    def expire(self) -> None:
+        JobOperations.expire(self)
+
     def stop(self) -> None:
         for part in (CatalogOperations, CrawlerOperations, JobOperations):
             part.stop(self)

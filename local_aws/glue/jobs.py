@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import threading
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from local_aws.glue import job_arguments
@@ -32,6 +33,7 @@ DPUS = {
 DEFAULT_TIMEOUT = 480
 """Minutes, for Glue 5 (https://docs.aws.amazon.com/glue/latest/webapi/API_Job.html)."""
 
+HISTORY = timedelta(days=365)
 KEPT = {
     "LogUri": "kept and shown; AWS reserves it for future use",
     "NotificationProperty": "kept and shown; there are no EventBridge events of late runs",
@@ -117,6 +119,7 @@ class JobOperations(Service):
             "different",
             "LOCAL_AWS_SPARK_JVMS runs at once (1); further ones wait in STARTING",
         ),
+        Feature("job runs", "history", "supported", "365 days"),
     )
 
     def setup(self) -> None:
@@ -139,6 +142,26 @@ class JobOperations(Service):
                 )
         if os.environ.get("LOCAL_AWS_WARM_SPARK") == "1":
             self.warm()
+
+    def expire(self) -> None:
+        """Forget runs that ended more than 365 days ago, and what they printed.
+
+        That is what GetJobRun's reference says; the developer's guide still says 90 days:
+        https://docs.aws.amazon.com/glue/latest/webapi/API_GetJobRun.html
+        https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html
+        """
+        # Before the runs are: the folder of one that begins meanwhile is not among these.
+        folders = list((self.aws.config.state / "glue" / "runs").glob("*"))
+        oldest = self.aws.now() - HISTORY
+        kept = set()
+        for key, run in self.aws.store.list(RUN):
+            if run["JobRunState"] in FINISHED and run["LastModifiedOn"] < oldest:
+                self.aws.store.delete(RUN, key)
+            else:
+                kept.add(run["Id"])
+        for folder in folders:
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:
         self._stopping = True

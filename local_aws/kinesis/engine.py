@@ -31,7 +31,6 @@ STREAM = "kinesis/stream"
 LARGEST_REQUEST = 10 << 20
 ON_DEMAND_SHARDS = 4
 SHARDS_PER_ACCOUNT = 20_000
-_PRUNE_MS = 60_000
 _NAMED = ("StreamName", "StreamARN")
 
 
@@ -75,7 +74,11 @@ class Kinesis(Service):
         self.records = Records(self.aws.config.state / "kinesis.sqlite")
         self._throughput = Throughput()
         self._changing = threading.RLock()
-        self._pruned: dict[str, int] = {}
+
+    def expire(self) -> None:
+        """Delete the records whose retention is over; nobody can read them any more."""
+        for _, document in self.aws.store.list(STREAM):
+            self.records.forget(document["id"], self._oldest(document))
 
     def stop(self) -> None:
         self.records.close()
@@ -459,11 +462,7 @@ class Kinesis(Service):
         )
 
     def _append(self, document: dict[str, Any], records: list[tuple[int, str, bytes]]) -> list[int]:
-        now = self._now()
-        if now - self._pruned.get(document["id"], 0) > _PRUNE_MS:
-            self._pruned[document["id"]] = now
-            self.records.forget(document["id"], self._oldest(document))
-        return list(self.records.append(document["id"], now, records)) if records else []
+        return list(self.records.append(document["id"], self._now(), records)) if records else []
 
     def _oldest(self, document: dict[str, Any]) -> int:
         return self._now() - document["retention"] * 3_600_000

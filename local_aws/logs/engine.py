@@ -50,13 +50,14 @@ class Logs(Service):
         Feature("filter patterns", 'terms, "phrases", -exclusions, ?alternatives', "supported"),
         Feature("filter patterns", "JSON, space-delimited, regular expressions", "refused"),
         Feature("log groups", "classes other than STANDARD", "refused"),
-        Feature("log groups", "retention", "supported", "Old events go when the server starts."),
+        Feature("log groups", "retention", "supported", "Old events go within the hour."),
     )
 
     def setup(self) -> None:
         self.events = Events(self.aws.config.state / "logs")
 
-    def start(self) -> None:
+    def expire(self) -> None:
+        """Delete the events that are older than their group's retention."""
         self.events.expire(self._now())
 
     def stop(self) -> None:

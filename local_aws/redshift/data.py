@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+import logging
 import threading
 import time
 import uuid
@@ -37,6 +38,7 @@ STATEMENT, SESSION, TOKEN, COUNTER = (
 MOST_SQL = 100 * 1024
 KEPT = timedelta(hours=24)
 DONE = ("FINISHED", "FAILED", "ABORTED")
+log = logging.getLogger("local_aws.redshift")
 _WHERE = ("ClusterIdentifier", "SecretArn", "DbUser", "Database", "WorkgroupName")
 _RUN = (*_WHERE, "StatementName", "Parameters", "ClientToken", "ResultFormat", "SessionId",
         "SessionKeepAliveSeconds", "WaitTimeSeconds", "WithEvent")  # fmt: skip
@@ -74,7 +76,7 @@ class RedshiftData(Service):
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Statements that ran when the process died have failed, and old ones are forgotten."""
+        """Statements that ran when the process died have failed."""
         now = self.aws.now()
         for key, statement in self.aws.store.list(STATEMENT):
             if statement["Status"] not in DONE:
@@ -88,7 +90,6 @@ class RedshiftData(Service):
         for key, session in self.aws.store.list(SESSION):
             if session["Status"] != "CLOSED":
                 self.aws.store.update(SESSION, key, Status="CLOSED", UpdatedAt=now)
-        self._forget_old()
         threading.Thread(target=self._reap, name="redshift-sessions", daemon=True).start()
 
     def stop(self) -> None:
@@ -106,19 +107,18 @@ class RedshiftData(Service):
         Compute.of(self.aws).stop()
 
     def _reap(self) -> None:
-        for second in itertools.count(1):
-            if self._stopped.wait(1.0):
-                return
-            if second % 600 == 0:
-                self._forget_old()
+        while not self._stopped.wait(1.0):
             now = time.monotonic()
             with self._guard:
                 ended = [s for s in self._sessions.values() if s.expires < now]
             for each in ended:
                 if each.busy.acquire(blocking=False):
-                    self._close(each)
+                    try:
+                        self._close(each)
+                    except Exception:
+                        log.exception("the end of session %s could not be noted", each.id)
 
-    def _forget_old(self) -> None:
+    def expire(self) -> None:
         """Statements, results and client tokens are kept for 24 hours."""
         oldest = self.aws.now() - KEPT
         for key, statement in self.aws.store.list(STATEMENT):

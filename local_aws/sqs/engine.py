@@ -90,6 +90,11 @@ class Sqs(Service):
         if snapshot:
             self._carry_over(snapshot)
 
+    def expire(self) -> None:
+        """Delete the messages whose retention is over, also where nobody receives."""
+        for _, document in self.aws.store.list(QUEUE):
+            self._forget_old(document, self._now())
+
     def stop(self) -> None:
         self._stopped = True
         self._announce()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,29 @@ class TestWorkGroups:
         engine = {"EngineVersion": {"SelectedEngineVersion": "PySpark engine version 3"}}
         error = failure(lambda: athena.create_work_group(Name="spark", Configuration=engine))
         assert "PySpark engine version 3" in str(error)
+
+
+def test_history_is_kept_for_45_days(server: Server, athena: Any) -> None:
+    """With it goes the token of its start; what still runs is never old."""
+    tokens = {name: str(uuid.uuid4()) for name in ("ended", "running", "recent")}
+    keys = {name: start(athena, "select 1", ClientRequestToken=tokens[name]) for name in tokens}
+    for name, days in (("ended", 46), ("running", 46), ("recent", 44)):
+        athena.get_query_execution(QueryExecutionId=keys[name])
+        document = server.aws.store.get("athena/execution", keys[name])
+        assert document
+        status = document["QueryExecution"]["Status"]
+        status["SubmissionDateTime"] -= timedelta(days=days)
+        if name == "running":
+            status["State"] = "RUNNING"
+        server.aws.store.put("athena/execution", keys[name], document)
+    server.aws.services["athena"].expire()
+    found = athena.batch_get_query_execution(QueryExecutionIds=list(keys.values()))
+    assert [each["QueryExecutionId"] for each in found["UnprocessedQueryExecutionIds"]] == [
+        keys["ended"]
+    ]
+    known = server.aws.store.keys("athena/token")
+    assert [name for name, token in tokens.items() if token in known] == ["running", "recent"]
+    server.aws.services["athena"]._end(keys["running"], "FAILED", "")  # type: ignore[attr-defined]
 
 
 def test_metadata(athena: Any) -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,9 @@ from local_aws.database import Database
 from local_aws.instance import ENGINES, Config
 from local_aws.server import Server
 from local_aws.service import AwsError, Request, Response, Service, Unsupported, operation
+from local_aws.sqs.messages import Message
 from local_aws.store import Store
+from local_aws.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -554,6 +557,73 @@ def test_motos_services_take_many_callers(server: Server) -> None:
     assert faults == []
     listed = client_of(server.endpoint_url, "sqs").list_queues(QueueNamePrefix="many-")
     assert len(listed["QueueUrls"]) == 40
+
+
+def test_what_is_published_is_not_kept_twice(server: Server, tmp_path: Path) -> None:
+    """Messages are in the queues; moto's own list of them would grow with every night."""
+    topics = client_of(server.endpoint_url, "sns")
+    topic = topics.create_topic(Name="kept-once")["TopicArn"]
+    snapshot = server.aws.config.state / "moto" / moto.__version__ / "sns.pickle"
+    size = snapshot.stat().st_size
+    for _ in range(3):
+        topics.publish(TopicArn=topic, Message="a long story " * 1000)
+    assert snapshot.stat().st_size == size
+    kept: Any = get_backend("sns")["123456789012"]["us-east-1"].topics[topic]
+    assert len(kept.sent_notifications) == 3
+    server._sweep.once()
+    assert kept.sent_notifications == []
+    assert snapshot.stat().st_size <= size
+
+
+# The sweep
+
+
+def test_old_things_go_while_the_server_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a queue that nobody reads."""
+    monkeypatch.setattr("local_aws.sweep.INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("local_aws.sqs.engine._FORGET_MS", 0)
+    with serving(tmp_path) as server:
+        queues = client_of(server.endpoint_url, "sqs")
+        short = {"MessageRetentionPeriod": "60"}
+        url = queues.create_queue(QueueName="unread", Attributes=short)["QueueUrl"]
+        engine: Any = server.aws.services["sqs"]
+        queue = engine.queue("unread")["id"]
+        sent = time.time_ns() // 1_000_000
+        for age in (61_000, 0):
+            engine._messages.add(queue, [(Message(str(age), "x", sent=sent - age), sent - age)])
+        count = "ApproximateNumberOfMessages"
+
+        def left() -> str:
+            answer = queues.get_queue_attributes(QueueUrl=url, AttributeNames=[count])
+            return answer["Attributes"][count]
+
+        deadline = time.monotonic() + 5
+        while left() != "1":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_one_failure_does_not_end_the_sweep() -> None:
+    swept: list[str] = []
+
+    def failing() -> None:
+        swept.append("failing")
+        raise OSError("No space left on device")
+
+    sweep = Sweep(
+        {
+            "one": SimpleNamespace(expire=failing),
+            "two": SimpleNamespace(expire=lambda: swept.append("two")),
+        }
+    )
+    sweep.once()
+    sweep.once()
+    assert swept == ["failing", "two"] * 2
+    sweep.stop()
+    sweep.once()
+    assert len(swept) == 4
 
 
 # The server

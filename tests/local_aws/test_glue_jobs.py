@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -659,6 +660,25 @@ def test_the_official_hook_with_default_options(
         assert ended == {"JobRunState": "SUCCEEDED", "JobRunId": run_id}
         hook.get_waiter("job_complete").wait(JobName="hooked", RunId=run_id)
     assert account.glue.get_job(JobName="hooked")["Job"]["Role"].endswith("role/glue-hook")
+
+
+def test_runs_are_kept_for_365_days(tmp_path: Path) -> None:
+    """And so is what they printed; what still runs is never old."""
+    with Server(Config(state=tmp_path), services=SERVICES) as server:
+        store, now = server.aws.store, server.aws.now()
+        states = {"old": "SUCCEEDED", "endless": "RUNNING", "recent": "FAILED"}
+        for name, state in states.items():
+            changed = now - timedelta(days=364 if name == "recent" else 366)
+            run = {"Id": f"jr_{name}", "JobRunState": state, "LastModifiedOn": changed}
+            store.put("glue/job_run", f"night\x1fjr_{name}", run)
+        runs = tmp_path / "glue" / "runs"
+        for name in ("jr_old", "jr_endless", "jr_recent", "jr_forgotten"):
+            (runs / name).mkdir(parents=True)
+            (runs / name / "stdout.log").write_text("said\n")
+        server.aws.services["glue"].expire()
+        left = ("jr_endless", "jr_recent")
+        assert store.keys("glue/job_run") == tuple(f"night\x1f{name}" for name in left)
+        assert sorted(folder.name for folder in runs.iterdir()) == [*left]
 
 
 def test_output_that_cannot_be_kept_does_not_hold_up_who_writes_it() -> None:

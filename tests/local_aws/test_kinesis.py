@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.instance import Config
-from local_aws.kinesis import engine as kinesis_engine
 from local_aws.kinesis.records import Records
 from local_aws.kinesis.shards import hash_range, shard_of
 from local_aws.server import Server
@@ -234,9 +233,7 @@ def test_streams_are_described_and_listed(kinesis: Any) -> None:
     ]
 
 
-def test_records_are_kept_for_a_day(
-    server: Server, kinesis: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_are_kept_for_a_day(server: Server, kinesis: Any) -> None:
     kinesis.create_stream(StreamName="days", ShardCount=1)
     engine: Any = server.aws.services["kinesis"]
     records: Records = engine.records
@@ -247,7 +244,6 @@ def test_records_are_kept_for_a_day(
     records.append(document["id"], now - 23 * hours, [(0, "k", b"today")])
     found = read(kinesis, "days", "shardId-000000000000")
     assert [record["Data"] for record in found] == [b"today"]
-    monkeypatch.setattr(kinesis_engine, "_PRUNE_MS", 0)
-    kinesis.put_record(StreamName="days", Data=b"now", PartitionKey="k")
+    engine.expire()
     kept, _ = records.read(document["id"], 0, 0, 0, 10)
-    assert [record.data for record in kept] == [b"today", b"now"]
+    assert [record.data for record in kept] == [b"today"]

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.instance import Config
+from local_aws.logs.events import DAY
 from local_aws.server import Server
 
 
@@ -182,6 +183,22 @@ def test_large_streams_page_by_size(server: Server, logs: Any) -> None:
     sizes = [len(page["events"]) for page in pages]
     assert sum(sizes) == 25
     assert max(sizes) == 10
+
+
+def test_events_are_deleted_after_their_retention(server: Server, logs: Any) -> None:
+    events = server.aws.logs.events
+    now = int(time.time() * 1000)
+    groups = ("/aws/expiring", "/aws/eternal")
+    for group in groups:
+        events.append(group, "s", [(now - 8 * DAY, "old"), (now - 6 * DAY, "new")], now)
+    logs.put_retention_policy(logGroupName="/aws/expiring", retentionInDays=7)
+    server.aws.logs.expire()
+    left = {
+        group: [event.message for event in events.read([stream["id"]], limit=9)]
+        for group in groups
+        for stream in events.streams(group)
+    }
+    assert left == {"/aws/expiring": ["new"], "/aws/eternal": ["old", "new"]}
 
 
 def test_events_survive_a_restart(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -178,6 +179,42 @@ def test_cancel(redshift: Warehouse) -> None:
     assert done["Status"] == "ABORTED"
     with pytest.raises(ClientError, match="already in ABORTED state"):
         redshift.data.cancel_statement(Id=made["Id"])
+
+
+def test_statements_are_kept_for_a_day(redshift: Warehouse) -> None:
+    """And so are their results and client tokens."""
+    token = "token-of-yesterday"
+    kept, old = redshift.ok("select 1")["Id"], redshift.ok("select 2", ClientToken=token)["Id"]
+    aws = redshift.server.aws
+    aws.store.update("redshift-data/statement", old, CreatedAt=aws.now() - timedelta(hours=25))
+    engine: Any = aws.services["redshift-data"]
+    engine.expire()
+    assert aws.store.get("redshift-data/statement", kept)
+    assert not aws.store.get("redshift-data/statement", old)
+    assert not aws.store.get("redshift-data/client-token", token)
+    assert [engine._result_path(each).exists() for each in (kept, old)] == [True, False]
+
+
+def test_a_session_whose_end_cannot_be_noted_does_not_keep_the_others(
+    redshift: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Any = redshift.server.aws.services["redshift-data"]
+    first, second = (
+        redshift.ok("select 1", SessionKeepAliveSeconds=1)["SessionId"] for _ in range(2)
+    )
+    close = engine._close
+
+    def failing(live: Any) -> None:
+        close(live)
+        if live.id == first:
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(engine, "_close", failing)
+    deadline = time.monotonic() + 10
+    while second in engine._sessions:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert first not in engine._sessions
 
 
 def test_calls_that_ask_to_wait_are_capped_too(redshift: Warehouse) -> None:
