@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,9 @@ from local_aws.store import Store
 if TYPE_CHECKING:
     from local_aws.logs.engine import Logs
     from local_aws.s3.engine import S3
+
+RETRY_SECONDS = 1.0
+log = logging.getLogger("local_aws.instance")
 
 ENGINES = {
     "s3": "local_aws.s3.engine:S3",
@@ -70,6 +75,7 @@ class Instance:
         config.state.mkdir(parents=True, exist_ok=True)
         self.store = Store(config.state / "aws.sqlite")
         self._workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
+        self._stopped = threading.Event()
         self._waiting = threading.BoundedSemaphore(config.max_waiting)
         self._session: Any = None
         self._clients: dict[tuple[str, str], Any] = {}
@@ -135,6 +141,20 @@ class Instance:
         """Run ``work`` in a worker thread; it must handle its own errors."""
         self._workers.submit(work, *args)
 
+    def insist(self, note: Callable[[], Any]) -> None:
+        """Write down an end that somebody waits for: again and again while the disk is full.
+
+        Gives up when the server stops: the next start finds what did not end.
+        """
+        while True:
+            try:
+                note()
+                return
+            except sqlite3.Error as error:
+                log.warning("an end could not be written down: %s", error)
+                if self._stopped.wait(RETRY_SECONDS):
+                    return
+
     def wait_for(self, done: Callable[[], bool], seconds: float | None = None) -> None:
         """Hold a Describe or Get call until ``done()``, so that pollers see a change at once.
 
@@ -164,6 +184,7 @@ class Instance:
             service.start()
 
     def stop(self) -> None:
+        self._stopped.set()
         # The later ones use the earlier ones (S3, logs) until their own end.
         for service in reversed(self.services.values()):
             service.stop()

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,21 +207,20 @@ class Athena(WorkGroupOperations, MetadataOperations):
     def _run(self, execution: Execution) -> None:
         key = execution.job.id
         try:
-            if not self._begin(key):
-                return
             started = time.monotonic()
             try:
-                outcome = execution.run()
+                if not self._begin(key):
+                    return
+                end = partial(self._succeed, key, execution.run(), started)
             except Cancelled as error:
-                self._end(key, "CANCELLED", str(error), scanned=execution.scanned, started=started)
+                end = partial(self._end, key, "CANCELLED", str(error), execution.scanned, started)
             except QueryError as error:
-                self._fail(key, error, execution.scanned, started)
+                end = partial(self._fail, key, error, execution.scanned, started)
             except Exception as error:
                 log.exception("query %s failed", key)
                 wrapped = QueryError("GENERIC_INTERNAL_ERROR", f"{type(error).__name__}: {error}")
-                self._fail(key, wrapped, execution.scanned, started)
-            else:
-                self._succeed(key, outcome, started)
+                end = partial(self._fail, key, wrapped, execution.scanned, started)
+            self.aws.insist(end)
         except Exception:
             log.exception("the state of query %s could not be kept", key)
         finally:

@@ -7,6 +7,7 @@ import logging
 import statistics
 import threading
 import uuid
+from functools import partial
 from typing import Any, ClassVar
 
 from local_aws.glue.catalog import page
@@ -414,7 +415,8 @@ class CrawlerOperations(Service):
             status, message = "FAILED", f"{type(error).__name__}: {error}"
         finally:
             try:
-                self._finish_crawl(name, status, result, message, lines)
+                end = partial(self._finish_crawl, name, status, result, message, lines)
+                self.aws.insist(end)
             except Exception:
                 log.exception("the end of the crawl of %s was not recorded", name)
             ended.set()

@@ -260,9 +260,13 @@ class JobRun:
         if self.run.get("ExecutionClass") == "FLEX" or scaled:
             changes["DPUSeconds"] = seconds * float(self.run["MaxCapacity"])
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(Exception):
+
+        def note() -> None:
             self._update(**changes)
             self._done(self)
+
+        with contextlib.suppress(Exception):
+            self.aws.insist(note)
 
 
 def _name(location: str) -> str:

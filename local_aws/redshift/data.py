@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -404,7 +405,7 @@ class RedshiftData(Service):
         try:
             self._release(live)
         finally:
-            self._save(statement, **changes)
+            self.aws.insist(partial(self._save, statement, **changes))
 
     def _run_one(
         self, record: dict[str, Any], sql: str, session: Session, parameters: dict[str, str]
