@@ -167,7 +167,7 @@ class Instance:
             return
         with self.waiting() as may_wait:
             if may_wait:
-                self.store.wait(done, seconds)
+                self.store.wait(lambda: self.stopping() or done(), seconds)
 
     @contextmanager
     def waiting(self) -> Iterator[bool]:
@@ -182,6 +182,17 @@ class Instance:
     def start(self) -> None:
         for service in self.services.values():
             service.start()
+
+    def stopping(self) -> bool:
+        """Whether the server is about to stop, so that nothing is worth waiting for."""
+        return self._stopped.is_set()
+
+    def end_waits(self) -> None:
+        """Have every call that waits answered as things stand."""
+        self._stopped.set()
+        self.store.wake()
+        for service in self.services.values():
+            service.wake()
 
     def stop(self) -> None:
         self._stopped.set()

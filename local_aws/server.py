@@ -61,6 +61,7 @@ class Server:
 
     def stop(self) -> None:
         self._sweep.stop()
+        self.aws.end_waits()
         self._http.stop()
         if self._thread:
             self._thread.join(5)

@@ -107,6 +107,9 @@ class Service:
     def expire(self) -> None:
         """Called when the server has started and every hour: delete what AWS keeps no longer."""
 
+    def wake(self) -> None:
+        """Called before the server stops: have calls that wait look whether they still may."""
+
     def stop(self) -> None:
         """Called when the server stops: end every process that this service started."""
 

@@ -141,5 +141,10 @@ class Store:
                 self._changed.wait(left)
         return True
 
+    def wake(self) -> None:
+        """Have everybody who waits look again."""
+        with self._changed:
+            self._changed.notify_all()
+
     def close(self) -> None:
         self._db.close()

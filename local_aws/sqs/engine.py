@@ -409,7 +409,8 @@ class Sqs(Service):
         found = self.receive(document, most, hidden)
         if not found and wait:
             with self.aws.waiting() as may_wait:
-                found = self.receive(document, most, hidden, wait if may_wait else 0.0)
+                seconds = wait if may_wait else 0.0
+                found = self.receive(document, most, hidden, seconds, self.aws.stopping)
         if not found:
             return {}
         return {"Messages": [self._received(message, request) for message in found]}

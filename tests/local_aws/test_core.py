@@ -300,6 +300,33 @@ def test_health_answers_while_as_many_calls_wait_as_may(tmp_path: Path) -> None:
         assert {poll.getresponse().status for poll in polls} == {200}
 
 
+def test_calls_that_wait_do_not_hold_up_the_stop(tmp_path: Path) -> None:
+    """They are answered; whoever stops the server may have no patience before it kills."""
+    answers: list[Any] = []
+    with serving(tmp_path) as server:
+        queues, athena = (client_of(server.endpoint_url, name) for name in ("sqs", "athena"))
+        url = queues.create_queue(QueueName="awaited")["QueueUrl"]
+        athena.start_query_execution(QueryString="endless")
+        calls: list[Callable[[], Any]] = [
+            lambda: queues.receive_message(QueueUrl=url, WaitTimeSeconds=20),
+            lambda: athena.get_query_execution(QueryExecutionId="endless"),
+        ]
+        waiting = [
+            threading.Thread(target=lambda call=call: answers.append(call())) for call in calls
+        ]
+        for each in waiting:
+            each.start()
+        most = server.aws.config.max_waiting
+        deadline = time.monotonic() + 10
+        while server.aws._waiting._value > most - 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        started = time.monotonic()
+    assert time.monotonic() - started < 8
+    for each in waiting:
+        each.join(5)
+    assert len(answers) == 2
+
+
 # The store
 
 
