@@ -146,4 +146,5 @@ def test_a_whole_night_on_a_mangled_file_publishes_every_row_or_nothing(stack: S
         assert any(named in said for said in messages(stack)), str(case)
         outcomes[f"stopped by {' and '.join(sorted(stopped & MAY_STOP))}"] += 1
     print(f"{len(cases)} nights: {dict(outcomes)}")
-    assert outcomes.total() == NIGHTS
+    # Of few nights all may be stopped; of twenty that are, none has shown that it can publish.
+    assert outcomes["published"] or NIGHTS < 10, outcomes

@@ -48,18 +48,7 @@ with checks as (
         cast(({{ silver }}) as varchar) as expected,
         cast(({{ gold }}) as varchar) as actual
 {%- endfor %}
-{%- for table, made in job_report('gold', version).tables.items() %}
-    {%- set candidates = staging ~ candidate('gold', table, version) %}
-
-    union all
-
-    select
-        '{{ table }}: one row for each key' as name,
-        cast((select count(*) from {{ candidates }}) as varchar) as expected,
-        cast((select count(*) from (
-            select distinct {{ made.key | join(', ') }} from {{ candidates }}
-        )) as varchar) as actual
-{%- endfor %}
+{%- include 'athena/audit/gold_keys.jinja' %}
 
 )
 

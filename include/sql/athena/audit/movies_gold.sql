@@ -2,8 +2,7 @@
 -- and holds when expected and actual are the same. The views tb_csv and tb_json are silver's own
 -- word for which films are meant; what the job says of titles stands against the rows of the star.
 {%- set version = ti.xcom_pull(task_ids='build_gold') %}
-{%- set report = job_report('gold', version) %}
-{%- set said = report.match %}
+{%- set said = job_report('gold', version).match %}
 {%- set staging = 'madrugada_staging.' %}
 {%- set nome = staging ~ candidate('gold', 'dim_nome_filme', version) %}
 {%- set tempo = staging ~ candidate('gold', 'dim_tempo', version) %}
@@ -54,18 +53,7 @@ with checks as (
         cast(({{ expected }}) as varchar) as expected,
         cast(({{ actual }}) as varchar) as actual
 {%- endfor %}
-{%- for table, made in report.tables.items() %}
-    {%- set candidates = staging ~ candidate('gold', table, version) %}
-
-    union all
-
-    select
-        '{{ table }}: one row for each key' as name,
-        cast((select count(*) from {{ candidates }}) as varchar) as expected,
-        cast((select count(*) from (
-            select distinct {{ made.key | join(', ') }} from {{ candidates }}
-        )) as varchar) as actual
-{%- endfor %}
+{%- include 'athena/audit/gold_keys.jinja' %}
 
 )
 
