@@ -38,5 +38,5 @@ def default_args() -> dict[str, Any]:
         "retries": 2,
         "retry_delay": timedelta(seconds=20),
         "execution_timeout": timedelta(minutes=30),
-        "on_failure_callback": alarm(),
+        "on_failure_callback": alarm,
     }

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 
 from madrugada.settings import settings
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-def alarm() -> SnsNotifier:
-    """Publish a failed task, its error and where to read on, to the alarms topic."""
-    return SnsNotifier(
+NO_ERROR = "It left no error: its process ended in the middle of its work, or never began."
+
+
+def alarm(context: Context) -> None:
+    """Publish a failed task, its error and where to read on, to the alarms topic.
+
+    A task whose process has vanished cannot say anything itself. Then Airflow's DAG processor calls
+    this, perhaps for several tasks one after the other, and knows no error.
+    """
+    given: dict[str, Any] = {"exception": NO_ERROR, **context}
+    # One for each call: a notifier keeps what it has rendered in place of its templates.
+    SnsNotifier(
         target_arn=settings().topic("alarms"),
         subject="{{ ('ALARM ' ~ dag.dag_id ~ ': ' ~ ti.task_id ~ ' failed')[:99] }}",
         message=(
@@ -19,4 +32,4 @@ def alarm() -> SnsNotifier:
             "Its log: {{ ti.log_url }}\n"
             "What to do is in the DAG's documentation, and in docs/runbook.md."
         ),
-    )
+    )(given)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 from airflow.providers.amazon.aws.operators.glue import GlueJobOperator
 from airflow.providers.amazon.aws.operators.glue_crawler import GlueCrawlerOperator
 from airflow.providers.amazon.aws.transfers.s3_to_redshift import S3ToRedshiftOperator
@@ -26,6 +25,7 @@ from madrugada.defaults import (
     TURN_POOL,
     WAREHOUSE_POOL,
 )
+from madrugada.notifications import alarm
 from madrugada.settings import settings
 from madrugada.turn import TakeTurnSensor
 from tests.conftest import ROOT
@@ -165,7 +165,7 @@ def test_every_task_has_an_owner_a_limit_and_an_alarm(dag: Any) -> None:
         assert task.execution_timeout, task.task_id
         assert timedelta(0) < task.execution_timeout <= LONGEST_NIGHT, task.task_id
         callbacks = partial(task, "on_failure_callback")
-        assert any(isinstance(one, SnsNotifier) for one in callbacks), task.task_id
+        assert alarm in callbacks, task.task_id
 
 
 def test_a_glue_job_ends_by_its_own_timeout(dag: Any) -> None:
