@@ -21,7 +21,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from madrugada import costs
 from madrugada.clients import client
 from madrugada.reconciliation import (
-    PLACES,
     Answer,
     Figure,
     answer_figures,
@@ -31,6 +30,7 @@ from madrugada.reconciliation import (
     differences,
     redshift_answer,
 )
+from madrugada.report_text import short_text, tables_text
 from madrugada.settings import settings
 
 log = logging.getLogger(__name__)
@@ -345,155 +345,4 @@ def _files(found: Any) -> costs.Files:
     some = list(found)
     return costs.Files(
         sum(one.get("files") or 0 for one in some), sum(one.get("bytes") or 0 for one in some)
-    )
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in counts.items())
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows under headings; columns of numbers to the right, no value is a dash."""
-    cells = [["-" if value in (None, "") else str(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-    right = [
-        all(isinstance(row[i], int | float) or row[i] in (None, "") for row in rows)
-        for i in range(len(headings))
-    ]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [list(headings), *cells]
-    )
-
-
-def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
-    """The whole report for the task's log, as tables."""
-    datasets = table(
-        ("dataset", "delivered", "kept", "duplicates", "superseded", "quarantined", "inserted",
-         "updated", "restored", "published", "bytes", "seconds", "why"),
-        [
-            (
-                name,
-                one.get("delivered"),
-                one.get("kept"),
-                one.get("duplicates"),
-                one.get("superseded"),
-                sum(one["quarantined"].values()),
-                one.get("inserted"),
-                one.get("updated"),
-                one.get("restored"),
-                one["published_rows"],
-                one["published_bytes"],
-                one["seconds"],
-                _why(one),
-            )
-            for name, one in report["datasets"].items()
-        ],
-    )  # fmt: skip
-    gold = table(
-        ("gold table", "rows", "files", "bytes", "seconds"),
-        [(name, *one.values()) for name, one in report["gold"].items()],
-    )
-    compared = table(
-        ("figure", *PLACES, "verdict"),
-        [
-            (figure.name, *(figure.values.get(place) for place in PLACES), figure.verdict)
-            for figure in figures
-        ],
-    )
-    tasks = table(
-        ("task", "state", "seconds"),
-        [(one["task"], one["state"], one["seconds"]) for one in report["durations"]["tasks"]],
-    )
-    title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
-    said = [*_since(report), *report["differences"]]
-    written = [datasets, gold] if report["gold"] else [datasets]
-    parts = [title, *written, compared, *said, tasks, _cost_table(report)]
-    return "\n\n".join(parts)
-
-
-def _why(one: Mapping[str, Any]) -> str:
-    said = [
-        counted(one["quarantined"]),
-        f"flagged: {counted(one['warned'])}" if one["warned"] else "",
-        f"new columns: {', '.join(map(str, one['new_columns']))}" if one["new_columns"] else "",
-        f"missing columns: {', '.join(map(str, one['missing_columns']))}"
-        if one["missing_columns"] else "",
-    ]  # fmt: skip
-    return " | ".join(part for part in said if part)
-
-
-def _cost_table(report: Mapping[str, Any]) -> str:
-    cost = report["cost"]
-    if "error" in cost:
-        return _cost_sentence(cost)
-    lines = table(
-        ("cost on AWS", "quantity", "unit", "dollars", "measured", "minimum applied"),
-        [
-            (
-                one["what"] + (" (estimate)" if one["estimate"] else ""),
-                f"{one['quantity']:,.6g}" if one["quantity"] < 1 else f"{one['quantity']:,.0f}",
-                one["unit"],
-                f"{one['dollars']:.7f}",
-                one["measured"],
-                one["minimum_applied"],
-            )
-            for one in cost["lines"]
-        ],
-    )
-    return f"{lines}\n{_cost_sentence(cost)} Left out: {cost['left_out']}."
-
-
-def _cost_sentence(cost: Mapping[str, Any]) -> str:
-    if "error" in cost:
-        return f"Cost on AWS: not worked out. {cost['error']}"
-    return (
-        f"Cost on AWS: ${cost['total']:.4f}"
-        f" (prices of {cost['prices_of']}, {cost['region']})."
-    )  # fmt: skip
-
-
-def _since(report: Mapping[str, Any]) -> list[str]:
-    if not report["published_since"]:
-        return []
-    versions = ", ".join(sorted(set(report["published_since"].values())))
-    return [f"Published since by another run, and compared as it is now: gold {versions}."]
-
-
-def short_text(report: Mapping[str, Any]) -> str:
-    """The report in a few lines, for people: datasets, gold, the verdict, the cost."""
-    datasets = table(
-        ("dataset", "delivered", "kept", "quarantined", "published", "why"),
-        [
-            (
-                name,
-                one.get("delivered"),
-                one.get("kept"),
-                sum(one["quarantined"].values()),
-                one["published_rows"],
-                _why(one) or " ",
-            )
-            for name, one in report["datasets"].items()
-        ],
-    )
-    rows = [(name, one["rows"]) for name, one in report["gold"].items()]
-    gold = [table(("gold table", "rows"), rows), ""] if rows else []
-    equal = sum(1 for figure in report["figures"] if figure["verdict"] == "equal")
-    places = [p for p in PLACES if any(figure[p.lower()] for figure in report["figures"])]
-    verdict = f"{equal} of {len(report['figures'])} figures are equal in {', '.join(places)}."
-    return "\n".join(
-        [
-            f"{report['pipeline']} {report['delivery_date']}",
-            "",
-            datasets,
-            "",
-            *gold,
-            verdict,
-            *_since(report),
-            *report["differences"],
-            _cost_sentence(report["cost"]),
-        ]
     )

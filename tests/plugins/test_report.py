@@ -20,8 +20,8 @@ from madrugada.report import (
     delivered_files,
     job_report,
     reconcile_night,
-    table,
 )
+from madrugada.report_text import table
 from madrugada.settings import Settings
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
