@@ -16,7 +16,7 @@ event that came on several days is kept once, from the newest, and dbt builds an
 every cookie of which something is new.
 
 **When it fails.** The alarm names the task and the reason. A failed build or audit publishes
-nothing of its layer; what was published before it stays.
+nothing of its layer; what was published before it stays. `report_stopped` says how far it came.
 
 - `close_day`: the day has no object, or is not over; the error says which and until when. Look at
   the stream (`docs/runbook.md`), or trigger with *Take a day that is not over*.
@@ -50,11 +50,20 @@ from madrugada.dbt import dbt_models
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
+from madrugada.report import Used
 from madrugada.settings import settings
+from madrugada.stopped import report_stopped
 from madrugada.turn import turn_at
 from madrugada.warehouse import create_external_schema
 
 AWS = settings()
+USED = Used(
+    jobs={"silver": AWS.clickstream_to_silver_job},
+    crawler=AWS.clickstream_crawler,
+    function=AWS.close_day_function,
+    calls_by_events=False,
+    left_out="the stream, its delivery, the queue and its function",
+)
 
 DATASETS = ["events"]
 QUESTIONS = ["clickstream_totals"]
@@ -161,19 +170,13 @@ with DAG(
         spectrum: list[str],
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
-        from madrugada.report import Used, reconcile_night, this_run
+        from madrugada.report import reconcile_night, this_run
 
         return reconcile_night(
             run=this_run(),
             night=night,
             versions=versions,
-            used=Used(
-                jobs={"silver": AWS.clickstream_to_silver_job},
-                crawler=AWS.clickstream_crawler,
-                function=AWS.close_day_function,
-                calls_by_events=False,
-                left_out="the stream, its delivery, the queue and its function",
-            ),
+            used=USED,
             audits=audits,
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},
@@ -194,6 +197,9 @@ with DAG(
         subject="clickstream_nightly {{ ti.xcom_pull(task_ids='plan_night')['delivery_date'] }}",
         message=report,
     )
+
+    # Skipped when all is well; else it says how far the night came, and why no further.
+    report >> report_stopped(night, USED)
 
     # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_the_day >> close_day >> crawl_bronze >> take_turn

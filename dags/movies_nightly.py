@@ -16,7 +16,7 @@ then published as in `sales_nightly`; Athena and Spectrum are asked the same que
 form says to ask again; TMDB tells of today alone, so a day that is past gets what it says now.
 
 **When it fails.** The alarm names the task and the reason. A failed build or audit publishes
-nothing of its layer; what was published before it stays.
+nothing of its layer; what was published before it stays. `report_stopped` says how far it came.
 
 - `fetch_films`: the API refuses the key (put a valid one into the secret that the error names), or
   does not answer. What pages are there is kept: clear the task, and it goes on.
@@ -48,11 +48,20 @@ from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
 from madrugada.movies import CATALOGUE, QUARANTINE, TMDB, TURN
+from madrugada.report import Used
 from madrugada.settings import settings
+from madrugada.stopped import report_stopped
 from madrugada.turn import turn_at
 from madrugada.warehouse import create_external_schema
 
 AWS = settings()
+USED = Used(
+    jobs={"silver": AWS.movies_to_silver_job, "gold": AWS.movies_silver_to_gold_job},
+    crawler=None,
+    function=AWS.tmdb_function,
+    calls_by_events=False,
+    left_out="the function that took the catalogue in",
+)
 
 DATASETS = {CATALOGUE: ["movies", "series"], TMDB: ["tmdb_movies"]}
 DELIVERED = ["movies", "series", "tmdb_movies"]
@@ -208,19 +217,13 @@ with DAG(
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
         from madrugada.publishing import published_versions
-        from madrugada.report import Used, reconcile_night, this_run
+        from madrugada.report import reconcile_night, this_run
 
         return reconcile_night(
             run=this_run(),
             night=night,
             versions=versions,
-            used=Used(
-                jobs={"silver": AWS.movies_to_silver_job, "gold": AWS.movies_silver_to_gold_job},
-                crawler=None,
-                function=AWS.tmdb_function,
-                calls_by_events=False,
-                left_out="the function that took the catalogue in",
-            ),
+            used=USED,
             audits=audits,
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Spectrum": spectrum},
@@ -242,6 +245,9 @@ with DAG(
         subject=f"movies_nightly {DAY}",
         message=report,
     )
+
+    # Skipped when all is well; else it says how far the night came, and why no further.
+    report >> report_stopped(night, USED)
 
     # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_catalogue >> check_catalogue >> take_turn

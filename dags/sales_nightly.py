@@ -15,7 +15,7 @@ result is the same tables. Silver keeps the newest delivery's row for each key, 
 night again does not bring old values back.
 
 **When it fails.** The alarm names the task and the reason. A failed build or audit publishes
-nothing of its layer; what was published before it stays.
+nothing of its layer; what was published before it stays. `report_stopped` says how far it came.
 
 - `wait_for_delivery`, `check_delivery`: a file is missing, or is not as its contract says. Deliver
   the file that the error names, then clear both.
@@ -45,12 +45,19 @@ from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
+from madrugada.report import Used
 from madrugada.sales import QUARANTINE, SALES, TURN
 from madrugada.settings import settings
+from madrugada.stopped import report_stopped
 from madrugada.turn import turn_at
 from madrugada.warehouse import LOAD_MACROS, create_external_schema
 
 AWS = settings()
+USED = Used(
+    jobs={"silver": AWS.bronze_to_silver_job, "gold": AWS.sales_silver_to_gold_job},
+    crawler=AWS.bronze_crawler,
+    function=AWS.ingest_function,
+)
 
 DATASETS = {
     "orders": ["sales_data"],
@@ -198,17 +205,13 @@ with DAG(
     ) -> str:
         """Compare the engines' answers and the layers' counts, and write the night's report."""
         from madrugada.publishing import published_versions
-        from madrugada.report import Used, reconcile_night, this_run
+        from madrugada.report import reconcile_night, this_run
 
         return reconcile_night(
             run=this_run(),
             night=night,
             versions=versions,
-            used=Used(
-                jobs={"silver": AWS.bronze_to_silver_job, "gold": AWS.sales_silver_to_gold_job},
-                crawler=AWS.bronze_crawler,
-                function=AWS.ingest_function,
-            ),
+            used=USED,
             audits=audits,
             questions=QUESTIONS,
             answers={"Athena": list(athena), "Redshift": redshift, "Spectrum": spectrum},
@@ -231,6 +234,9 @@ with DAG(
         subject="sales_nightly {{ ti.xcom_pull(task_ids='plan_night')['delivery_date'] }}",
         message=report,
     )
+
+    # Skipped when all is well; else it says how far the night came, and why no further.
+    report >> report_stopped(night, USED)
 
     # The night, from left to right; each layer is built, audited and published.
     night >> wait_for_delivery >> check_delivery >> crawl_bronze >> take_turn

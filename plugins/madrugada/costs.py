@@ -395,17 +395,20 @@ def bill(prices: Prices, lines: Sequence[Line], left_out: str = "") -> dict[str,
 # What the services say of one run
 
 
-def job_runs(job: str, run_id: str, version: str, started: datetime) -> list[dict[str, Any]]:
+def job_runs(job: str, run_id: str, version: str | None, started: datetime) -> list[dict[str, Any]]:
     """Every Glue run of a job that one run of a DAG started, failed tries too, newest first.
 
     Args:
         run_id: the DAG run, which the Glue run has as argument `RUN_ARGUMENT`.
-        version: the Glue run that gave the DAG run its tables. When the DAG run was cleared in part
-            it can have started before `started`; whatever ran in between is found too.
+        version: the Glue run that gave the DAG run its tables, if there is one. When the DAG run
+            was cleared in part it can have started before `started`; whatever ran in between is
+            found too.
     """
     conn = client("glue")
-    ours = conn.get_job_run(JobName=job, RunId=version)["JobRun"]
-    since = min(started, ours["StartedOn"])
+    since = started
+    if version is not None:
+        ours = conn.get_job_run(JobName=job, RunId=version)["JobRun"]
+        since = min(started, ours["StartedOn"])
     found: list[dict[str, Any]] = []
     for page in conn.get_paginator("get_job_runs").paginate(JobName=job):
         for run in page["JobRuns"]:

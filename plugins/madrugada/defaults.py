@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from madrugada.notifications import alarm
+from madrugada.notifications import alarm, keep_reason
 
 OWNER = "data-engineering"
 TIMEZONE = "America/Sao_Paulo"
@@ -38,5 +38,6 @@ def default_args() -> dict[str, Any]:
         "retries": 2,
         "retry_delay": timedelta(seconds=20),
         "execution_timeout": timedelta(minutes=30),
-        "on_failure_callback": alarm,
+        # The reason first: a report may be on its way that asks for it.
+        "on_failure_callback": [keep_reason, alarm],
     }

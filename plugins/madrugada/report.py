@@ -2,16 +2,16 @@
 it would cost on AWS.
 
 Whole in the gold bucket (docs/report.md has its shape), as tables in the task's log, and in a few
-lines for people.
+lines for people. `madrugada.stopped` has the report of a night that did not come so far.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -164,30 +164,20 @@ def reconcile_night(
         "versions": dict(versions),
         "published_since": since,
         "datasets": {
-            name: _dataset(said, files.get(name))
+            name: dataset_figures(said, files.get(name))
             for name, said in said_by["silver"]["datasets"].items()
         },
-        "gold": {
-            name: {key: said.get(key) for key in ("rows", "files", "bytes", "seconds")}
-            for name, said in gold.items()
-        },
+        "gold": gold_figures(gold),
         "figures": [figure.as_json() for figure in figures],
         "answers": {
             question: {one.engine: one.rows for one in given} for question, given in asked.items()
         },
         "differences": wrong,
-        "durations": {"tasks": _tasks(run)},
+        "durations": {"tasks": task_seconds(run)},
         "layers": said_by,
     }
-    report |= _services(run, versions, used, athena_ids, report, len(questions))
-    last = list(versions.values())[-1]
-    key = f"_reports/{run.dag_id}/{night['delivery_date']}/{last}.json"
-    client("s3").put_object(
-        Bucket=settings().bucket("gold"),
-        Key=key,
-        Body=json.dumps(report, ensure_ascii=False, indent=1).encode(),
-    )
-    where = f"Whole report: s3://{settings().bucket('gold')}/{key}"
+    report |= services(run, versions, used, athena_ids, report, len(questions))
+    where = keep_report(report, list(versions.values())[-1])
     for line in [*tables_text(report, figures).splitlines(), where]:
         log.info(line)
     if wrong:
@@ -197,10 +187,25 @@ def reconcile_night(
     return short_text(report) + "\n" + where
 
 
+def keep_report(report: Mapping[str, Any], name: str) -> str:
+    """Put a report where those of its pipeline and delivery date are; says where, in a sentence."""
+    key = f"_reports/{report['pipeline']}/{report['delivery_date']}/{name}.json"
+    client("s3").put_object(
+        Bucket=settings().bucket("gold"),
+        Key=key,
+        Body=json.dumps(report, ensure_ascii=False, indent=1).encode(),
+    )
+    return f"Whole report: s3://{settings().bucket('gold')}/{key}"
+
+
 def delivered_files(manifest_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the manifests say of each dataset: ``rows`` (None: unknown), ``bytes``, ``files``."""
     bucket = settings().bucket("bronze")
-    manifests = [_read_json(bucket, key) for key in manifest_keys]
+    return files_of(_read_json(bucket, key) for key in manifest_keys)
+
+
+def files_of(manifests: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What `delivered_files` gives, of manifests that have been read."""
     found: dict[str, dict[str, Any]] = {}
     for file in (file for manifest in manifests for file in manifest["files"]):
         one = found.setdefault(file["dataset"], {"rows": 0, "bytes": 0, "files": 0})
@@ -216,21 +221,28 @@ def _read_json(bucket: str, key: str) -> dict[str, Any]:
     return dict(json.load(client("s3").get_object(Bucket=bucket, Key=key)["Body"]))
 
 
+def json_if_there(bucket: str, key: str) -> dict[str, Any] | None:
+    try:
+        return _read_json(bucket, key)
+    except client("s3").exceptions.NoSuchKey:
+        return None
+
+
 def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:
     if index >= len(ids):
         raise AirflowFailException(f"{engine} was asked {len(ids)} questions, not all of them")
     return athena_answer(ids[index]) if engine == "Athena" else redshift_answer(engine, ids[index])
 
 
-def _dataset(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One dataset's figures; what this job's version does not say is left out."""
+def dataset_figures(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One dataset's figures by the job's report; a count that this has not is left out."""
     return {
         **{key: said[key] for key in COUNTS if key in said},
-        "quarantined": said["quarantined"],
-        "warned": said["warned"],
+        "quarantined": said.get("quarantined", {}),
+        "warned": said.get("warned", {}),
         "new_columns": said.get("new_columns", []),
         "missing_columns": said.get("missing_columns", []),
-        "published_rows": said["rows"],
+        "published_rows": said.get("rows"),
         "delivered_bytes": file["bytes"] if file else None,
         "delivered_files": file["files"] if file else None,
         "published_bytes": said.get("bytes"),
@@ -239,22 +251,35 @@ def _dataset(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[st
     }
 
 
-def _tasks(run: Run) -> list[dict[str, Any]]:
+def gold_figures(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Each gold table's figures by the job's report."""
+    return {
+        name: {key: said.get(key) for key in ("rows", "files", "bytes", "seconds")}
+        for name, said in tables.items()
+    }
+
+
+def task_name(task: Mapping[str, Any]) -> str:
+    """``task_id``, or ``task_id[2]`` of a mapped task's third."""
+    index = task["map_index"]
+    return str(task["task_id"]) if index < 0 else f"{task['task_id']}[{index}]"
+
+
+def task_seconds(run: Run) -> list[dict[str, Any]]:
     """Seconds of each task that has ended, the longest first."""
     ended = [
         {
-            "task": task["task_id"] if task["map_index"] < 0
-            else f"{task['task_id']}[{task['map_index']}]",
+            "task": task_name(task),
             "state": str(task["state"]),
             "seconds": round(task["duration"], 1),
         }
         for task in run.tasks
         if task.get("duration") is not None
-    ]  # fmt: skip
+    ]
     return sorted(ended, key=lambda task: -task["seconds"])
 
 
-def _services(
+def services(
     run: Run,
     versions: Mapping[str, str],
     used: Used,
@@ -271,15 +296,18 @@ def _services(
     try:
         prices = costs.Prices.newest(settings().region)
         runs = {
-            layer: costs.job_runs(job, run.run_id, versions[layer], run.started)
+            layer: costs.job_runs(job, run.run_id, versions.get(layer), run.started)
             for layer, job in used.jobs.items()
         }
         queries = costs.athena_queries(athena_ids)
         statements = costs.redshift_statements(run.statements)
         silver_from = next(
-            one["StartedOn"] for one in runs["silver"] if one["Id"] == versions["silver"]
+            (one["StartedOn"] for one in runs["silver"] if one["Id"] == versions.get("silver")),
+            None,
         )
-        crawl = costs.crawl_before(used.crawler, silver_from) if used.crawler else None
+        crawl = costs.crawl_before(used.crawler, silver_from or _now()) if used.crawler else None
+        if crawl and silver_from is None and crawl["StartTime"] < run.started:
+            crawl = None
         invocations = costs.lambda_reports(used.function, run.started)
         durations |= {
             "glue": [
@@ -330,6 +358,10 @@ def _services(
         return {"durations": durations, "cost": costs.bill(prices, lines, used.left_out)}
     except (ClientError, BotoCoreError, costs.PriceError) as error:
         return {"durations": durations, "cost": {"error": f"{type(error).__name__}: {error}"}}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _seconds_of_dbt(run: Run) -> list[float]:

@@ -57,13 +57,11 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
         ("gold table", "rows", "files", "bytes", "seconds"),
         [(name, *one.values()) for name, one in report["gold"].items()],
     )
-    compared = table(
-        ("figure", *PLACES, "verdict"),
-        [
-            (figure.name, *(figure.values.get(place) for place in PLACES), figure.verdict)
-            for figure in figures
-        ],
-    )
+    rows = [
+        (figure.name, *(figure.values.get(place) for place in PLACES), figure.verdict)
+        for figure in figures
+    ]
+    compared = [table(("figure", *PLACES, "verdict"), rows)] if rows else []
     tasks = table(
         ("task", "state", "seconds"),
         [(one["task"], one["state"], one["seconds"]) for one in report["durations"]["tasks"]],
@@ -71,7 +69,7 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
     said = [*_since(report), *report["differences"]]
     written = [datasets, gold] if report["gold"] else [datasets]
-    parts = [title, *written, compared, *said, tasks, _cost_table(report)]
+    parts = [title, *_stop(report), *written, *compared, *said, tasks, _cost_table(report)]
     return "\n\n".join(parts)
 
 
@@ -116,8 +114,26 @@ def _cost_sentence(cost: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
+def _stop(report: Mapping[str, Any]) -> list[str]:
+    """Why a night stopped and how far it came; nothing of one that did not."""
+    if "stopped" not in report:
+        return []
+    under_way = ", ".join(report["under_way"])
+    return [
+        "STOPPED",
+        *(f"{one['task']}: {one['reason']}" for one in report["stopped"]),
+        *([f"Still under way: {under_way}"] if under_way else []),
+        *(
+            f"{layer} {version}: "
+            + (f"published {', '.join(names)}" if names else "nothing of it is published")
+            for layer, version in report["versions"].items()
+            for names in [report["published"][layer]]
+        ),
+    ]
+
+
 def _since(report: Mapping[str, Any]) -> list[str]:
-    if not report["published_since"]:
+    if not report.get("published_since"):
         return []
     versions = ", ".join(sorted(set(report["published_since"].values())))
     return [f"Published since by another run, and compared as it is now: gold {versions}."]
@@ -144,14 +160,16 @@ def short_text(report: Mapping[str, Any]) -> str:
     equal = sum(1 for figure in report["figures"] if figure["verdict"] == "equal")
     places = [p for p in PLACES if any(figure[p.lower()] for figure in report["figures"])]
     verdict = f"{equal} of {len(report['figures'])} figures are equal in {', '.join(places)}."
+    stop = _stop(report)
     return "\n".join(
         [
             f"{report['pipeline']} {report['delivery_date']}",
             "",
+            *([*stop, ""] if stop else []),
             datasets,
             "",
             *gold,
-            verdict,
+            *([] if stop else [verdict]),
             *_since(report),
             *report["differences"],
             _cost_sentence(report["cost"]),

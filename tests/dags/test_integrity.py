@@ -33,6 +33,7 @@ EXPECTED = {
             "ask_redshift",
             "ask_spectrum",
             "reconcile",
+            "report_stopped",
             "pass_turn",
             "send_report",
         }
@@ -72,6 +73,7 @@ EXPECTED = {
             "ask_athena",
             "ask_spectrum",
             "reconcile",
+            "report_stopped",
             "pass_turn",
             "send_report",
         }
@@ -108,6 +110,7 @@ EXPECTED = {
             "ask_redshift",
             "ask_spectrum",
             "reconcile",
+            "report_stopped",
             "pass_turn",
             "send_report",
         }

@@ -25,7 +25,7 @@ from madrugada.defaults import (
     TURN_POOL,
     WAREHOUSE_POOL,
 )
-from madrugada.notifications import alarm
+from madrugada.notifications import alarm, keep_reason
 from madrugada.settings import settings
 from madrugada.turn import TakeTurnSensor
 from tests.conftest import ROOT
@@ -115,7 +115,7 @@ def test_the_turn_is_kept_until_all_that_writes_has_ended(dag: Any) -> None:
 
     waited_for = dag.task_dict["pass_turn"].upstream_task_ids - {"take_turn"}
     ended = waited_for.union(*map(ended_before, waited_for))
-    readers = ("ask_", "reconcile", "send_report", "pass_turn")
+    readers = ("ask_", "reconcile", "report_stopped", "send_report", "pass_turn")
     writing = {task_id for task_id in between if not task_id.startswith(readers)}
     assert writing
     assert writing <= ended
@@ -165,7 +165,7 @@ def test_every_task_has_an_owner_a_limit_and_an_alarm(dag: Any) -> None:
         assert task.execution_timeout, task.task_id
         assert timedelta(0) < task.execution_timeout <= LONGEST_NIGHT, task.task_id
         callbacks = partial(task, "on_failure_callback")
-        assert alarm in callbacks, task.task_id
+        assert [keep_reason, alarm] == callbacks, task.task_id
 
 
 def test_a_glue_job_ends_by_its_own_timeout(dag: Any) -> None:

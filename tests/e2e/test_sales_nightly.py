@@ -6,6 +6,7 @@ import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,8 @@ def everything(stack: Stack) -> dict[str, list[list[str]]]:
 
 def test_all_tasks_of_the_first_night_succeeded(stack: Stack, first_night: str) -> None:
     states = stack.task_states(first_night)
-    assert len(states) == 27
+    assert len(states) == 28
+    assert states.pop("report_stopped") == "skipped"
     assert set(states.values()) == {"success"}
 
 
@@ -137,11 +139,7 @@ def test_a_query_joins_the_warehouse_with_the_lake(stack: Stack, first_night: st
 
 
 def test_the_report_is_in_the_bucket_and_in_the_queue(stack: Stack, first_night: str) -> None:
-    listed = stack.client("s3").list_objects_v2(
-        Bucket="madrugada-local-gold", Prefix=f"_reports/{DAG}/{DAY}/"
-    )["Contents"]
-    body = stack.client("s3").get_object(Bucket="madrugada-local-gold", Key=listed[0]["Key"])
-    report = json.loads(body["Body"].read())
+    (report,) = reports(stack, DAY).values()
     assert report["differences"] == []
     assert report["layers"]["silver"]["datasets"]["pagamentos"]["quarantined"] == {"empty_row": 12}
     assert any(f"{DAG} {DAY}" in message for message in messages(stack))
@@ -168,10 +166,33 @@ def test_a_bad_file_stops_the_night_and_nothing_published_changes(
     log = stack.task_log(run_id, "check_delivery")
     assert "caso_estudo_lojas.csv" in log
     assert "id;cidade" in log
-    alarms = [message for message in messages(stack) if "check_delivery failed" in message]
+    said = messages(stack)
+    alarms = [message for message in said if "check_delivery failed" in message]
     assert len(alarms) == 1
     assert "caso_estudo_lojas.csv" in alarms[0]
     assert everything(stack) == before
+    # It has a report too, which says how far it came.
+    assert states["reconcile"] == "upstream_failed"
+    assert states["report_stopped"] == "success"
+    ((key, report),) = reports(stack, "2026-01-06").items()
+    reasons = {one["task"]: one["reason"] for one in report["stopped"]}
+    assert "caso_estudo_lojas.csv" in reasons["check_delivery"]
+    assert report["versions"] == {}
+    ((_, first),) = reports(stack, DAY).items()
+    orders = first["datasets"]["sales_data"]["delivered"]
+    assert report["datasets"]["sales_data"]["delivered"] == orders > 0
+    assert report["datasets"]["lojas"]["delivered"] is None
+    assert any(f"{DAG} 2026-01-06: stopped" in one and key in one for one in said)
+
+
+def reports(stack: Stack, day: str) -> dict[str, dict[str, Any]]:
+    """The nights' reports of one delivery, by their keys in the gold bucket."""
+    s3, bucket = stack.client("s3"), "madrugada-local-gold"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"_reports/{DAG}/{day}/")["Contents"]
+    return {
+        one["Key"]: json.loads(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read())
+        for one in listed
+    }
 
 
 def messages(stack: Stack) -> list[str]:

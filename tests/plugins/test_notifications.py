@@ -16,7 +16,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Context, TaskInstanceState
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
-from madrugada.notifications import NO_ERROR, alarm
+from madrugada.notifications import LONGEST, NO_ERROR, alarm
 from madrugada.settings import Settings
 
 RUN = "manual__2026-01-05"
@@ -77,6 +77,14 @@ def test_a_subject_is_no_longer_than_sns_takes(context: Context, inbox: Any) -> 
     alarm(context)
     (message,) = inbox()
     assert len(message["Subject"]) < 100
+
+
+def test_an_error_without_end_is_cut_to_what_sns_takes(context: Context, inbox: Any) -> None:
+    context["exception"] = ValueError("x" * 300_000)
+    alarm(context)
+    (message,) = inbox()
+    assert message["Message"].count("x") < LONGEST + 100
+    assert "Its log: http" in message["Message"]
 
 
 def test_tasks_that_vanished_have_an_alarm_each(inbox: Any) -> None:
