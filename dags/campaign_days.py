@@ -25,6 +25,7 @@ from airflow.sdk import DAG, task
 
 from madrugada import defaults
 from madrugada.assets import PUBLISHED_CLICKSTREAM, PUBLISHED_SALES
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.settings import settings
 
 AWS = settings()
@@ -38,6 +39,7 @@ with DAG(
     max_active_runs=1,
     tags=["sales", "clickstream", "by assets"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
 ) as dag:
     # A batch is one transaction: readers see the table of before or this one.

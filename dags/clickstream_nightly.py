@@ -50,6 +50,7 @@ from madrugada.dbt import dbt_models
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.report import Used
 from madrugada.settings import settings
 from madrugada.stopped import report_stopped
@@ -81,6 +82,7 @@ with DAG(
     deadline=delivery_deadline([SOURCE], streamed=True),
     tags=["clickstream", "nightly"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
     user_defined_macros=MACROS,
     params={

@@ -37,6 +37,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
 from madrugada import clickstream, defaults, movies, sales
 from madrugada.layers import MACROS, build_audit_publish
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.settings import settings
 from madrugada.turn import turn_at
 
@@ -52,6 +53,7 @@ with DAG(
     max_active_runs=1,
     tags=["maintenance", "weekly"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
     user_defined_macros=MACROS,
     params={

@@ -48,6 +48,7 @@ from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
 from madrugada.movies import CATALOGUE, QUARANTINE, TMDB, TURN
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.report import Used
 from madrugada.settings import settings
 from madrugada.stopped import report_stopped
@@ -88,6 +89,7 @@ with DAG(
     deadline=delivery_deadline([CATALOGUE]),
     tags=["movies", "nightly"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
     user_defined_macros=MACROS,
     params={

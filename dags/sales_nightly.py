@@ -45,6 +45,7 @@ from madrugada.crawler import crawl
 from madrugada.deadline import delivery_deadline
 from madrugada.delivery import CheckDeliveryOperator
 from madrugada.layers import MACROS, build_audit_publish
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.report import Used
 from madrugada.sales import QUARANTINE, SALES, TURN
 from madrugada.settings import settings
@@ -88,6 +89,7 @@ with DAG(
     deadline=delivery_deadline(list(DATASETS)),
     tags=["sales", "nightly"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
     user_defined_macros={**MACROS, **LOAD_MACROS},
     params={

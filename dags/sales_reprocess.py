@@ -25,6 +25,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from madrugada import defaults
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.reprocessing import RunNightOperator
 from madrugada.sales import SOURCES
 
@@ -37,6 +38,7 @@ with DAG(
     max_active_runs=1,
     tags=["sales", "on demand"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     params={
         "first_date": Param(
             None,

@@ -35,6 +35,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from madrugada import defaults
+from madrugada.notifications import alarm_of_the_silent
 from madrugada.sales import SALES, TURN
 from madrugada.settings import settings
 from madrugada.turn import turn_at
@@ -51,6 +52,7 @@ with DAG(
     max_active_runs=1,
     tags=["sales", "on demand"],
     default_args=defaults.default_args(),
+    on_failure_callback=alarm_of_the_silent,
     template_searchpath=defaults.SQL_FOLDER,
     user_defined_macros=LOAD_MACROS,
     params={

@@ -235,11 +235,11 @@ def _answer(engine: str, ids: Sequence[str], index: int) -> Answer:
 
 
 def dataset_figures(said: Mapping[str, Any], file: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One dataset's figures by the job's report; a count that this has not is left out."""
+    """One dataset's figures by the job's report; what this has not is left out, or null."""
     return {
         **{key: said[key] for key in COUNTS if key in said},
-        "quarantined": said.get("quarantined", {}),
-        "warned": said.get("warned", {}),
+        "quarantined": said.get("quarantined"),
+        "warned": said.get("warned"),
         "new_columns": said.get("new_columns", []),
         "missing_columns": said.get("missing_columns", []),
         "published_rows": said.get("rows"),

@@ -41,7 +41,7 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
                 one.get("kept"),
                 one.get("duplicates"),
                 one.get("superseded"),
-                sum(one["quarantined"].values()),
+                _together(one["quarantined"]),
                 one.get("inserted"),
                 one.get("updated"),
                 one.get("restored"),
@@ -64,7 +64,11 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     compared = [table(("figure", *PLACES, "verdict"), rows)] if rows else []
     tasks = table(
         ("task", "state", "seconds"),
-        [(one["task"], one["state"], one["seconds"]) for one in report["durations"]["tasks"]],
+        [
+            (one["task"], one["state"], one["seconds"])
+            for one in report["durations"]["tasks"]
+            if one["state"] != "upstream_failed"
+        ],
     )
     title = f"{report['pipeline']} {report['delivery_date']}, run {report['run_id']}"
     said = [*_since(report), *report["differences"]]
@@ -73,9 +77,13 @@ def tables_text(report: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     return "\n\n".join(parts)
 
 
+def _together(counts: Mapping[str, int] | None) -> int | None:
+    return None if counts is None else sum(counts.values())
+
+
 def _why(one: Mapping[str, Any]) -> str:
     said = [
-        counted(one["quarantined"]),
+        counted(one["quarantined"] or {}),
         f"flagged: {counted(one['warned'])}" if one["warned"] else "",
         f"new columns: {', '.join(map(str, one['new_columns']))}" if one["new_columns"] else "",
         f"missing columns: {', '.join(map(str, one['missing_columns']))}"
@@ -148,7 +156,7 @@ def short_text(report: Mapping[str, Any]) -> str:
                 name,
                 one.get("delivered"),
                 one.get("kept"),
-                sum(one["quarantined"].values()),
+                _together(one["quarantined"]),
                 one["published_rows"],
                 _why(one) or " ",
             )

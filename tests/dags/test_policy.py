@@ -25,7 +25,7 @@ from madrugada.defaults import (
     TURN_POOL,
     WAREHOUSE_POOL,
 )
-from madrugada.notifications import alarm, keep_reason
+from madrugada.notifications import alarm, alarm_of_the_silent, keep_reason
 from madrugada.settings import settings
 from madrugada.turn import TakeTurnSensor
 from tests.conftest import ROOT
@@ -166,6 +166,10 @@ def test_every_task_has_an_owner_a_limit_and_an_alarm(dag: Any) -> None:
         assert timedelta(0) < task.execution_timeout <= LONGEST_NIGHT, task.task_id
         callbacks = partial(task, "on_failure_callback")
         assert [keep_reason, alarm] == callbacks, task.task_id
+
+
+def test_a_run_that_failed_without_a_word_raises_an_alarm(dag: Any) -> None:
+    assert dag.on_failure_callback == alarm_of_the_silent
 
 
 def test_a_glue_job_ends_by_its_own_timeout(dag: Any) -> None:

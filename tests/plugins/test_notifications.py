@@ -14,9 +14,10 @@ from airflow.callbacks.callback_requests import TaskCallbackRequest
 from airflow.dag_processing.processor import _execute_task_callbacks
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Context, TaskInstanceState
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
-from madrugada.notifications import LONGEST, NO_ERROR, alarm
+from madrugada.notifications import LONGEST, NO_ERROR, REASON, alarm, alarm_of_the_silent
 from madrugada.settings import Settings
 
 RUN = "manual__2026-01-05"
@@ -119,3 +120,38 @@ def test_tasks_that_vanished_have_an_alarm_each(inbox: Any) -> None:
     for one in said:
         assert NO_ERROR in one["Message"]
         assert f"/runs/{RUN}/tasks/" in one["Message"]
+
+
+def test_a_run_s_tasks_that_said_nothing_have_an_alarm_each(
+    context: Context, inbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the process that watches over them lived; the others have had theirs."""
+    with context["dag"]:
+        for name in ("plan_night", "build_silver", "audit_silver", "ask_2"):
+            EmptyOperator(task_id=name)
+        EmptyOperator.partial(task_id="ask_athena").expand_kwargs([{}, {}])
+    states = {
+        "plan_night": "success",
+        "build_silver": "failed",
+        "audit_silver": "upstream_failed",
+        "ask_2": "failed",
+        "ask_athena_0": "failed",
+        "ask_athena_1": "failed",
+    }
+    reasons = {("ask_2", -1): "ValueError: no", ("ask_athena", 0): "ValueError: no"}
+    context["ti"].get_task_states = lambda dag_id, run_ids: {run_ids[0]: states}
+
+    def get_one(**asked: Any) -> str | None:
+        assert asked["key"] == REASON
+        assert (asked["dag_id"], asked["run_id"]) == ("sales_nightly", RUN)
+        return reasons.get((asked["task_id"], asked["map_index"]))
+
+    monkeypatch.setattr(BaseXCom, "get_one", get_one)
+    alarm_of_the_silent(context)
+    said = {message["Subject"]: message["Message"] for message in inbox()}
+    assert set(said) == {
+        "ALARM sales_nightly: build_silver failed",
+        "ALARM sales_nightly: ask_athena failed",
+    }
+    assert "task ask_athena_1 failed" in said["ALARM sales_nightly: ask_athena failed"]
+    assert all(NO_ERROR in one for one in said.values())

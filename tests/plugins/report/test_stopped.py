@@ -157,6 +157,8 @@ def test_a_night_whose_delivery_never_came(
     assert whole["versions"] == whole["published"] == whole["layers"] == {}
     assert whole["datasets"]["sales_data"]["delivered"] is None
     assert whole["datasets"]["produtos"]["delivered"] == 10
+    assert whole["datasets"]["produtos"]["quarantined"] is None
+    assert "produtos 10 - - -" in lines
     assert "check_delivery: missing" in lines
     # The crawl of an earlier night is not this one's.
     assert whole["durations"]["crawler"] is None
