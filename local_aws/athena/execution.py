@@ -615,6 +615,12 @@ def explained(error: duckdb.Error) -> QueryError:
             "EXPRESSION_NOT_AGGREGATE",
             f"'{column}' must be an aggregate expression or appear in GROUP BY clause",
         )
+    if "CSV Parser state machine" in text:
+        return QueryError(
+            "HIVE_BAD_DATA",
+            "The lines of a compressed text file end in more than one way (LF, CR, both); the"
+            " embedded AWS reads that in plain files only.",
+        )
     if "Could not parse string" in text:
         return QueryError("INVALID_FUNCTION_ARGUMENT", short)
     if isinstance(error, duckdb.OutOfMemoryException):

@@ -14,6 +14,7 @@ parallel while the rules stay the SerDe's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -31,11 +32,14 @@ _FLOAT = r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|Infinity)|NaN"
 _DATE = r"\d{4}-\d{1,2}-\d{1,2}"
 _TIME = _DATE + r" \d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,9})?"
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_MIXED = "mixed line ends"
 _NOT_READ = (".bz2", ".lzo", ".snappy", ".deflate", ".lz4", ".xz", ".zip")
 
 
 def lines(files: Sequence[Path], skip: int) -> str:
-    """A relation ``line`` of the files' lines, without a byte order mark, CR, or headers.
+    """A relation ``line`` of the files' lines, without a byte order mark, line ends, or headers.
+
+    A line ends with LF, CR or both, in one file now this and now that, as Hive's readers have it.
 
     Raises:
         LakeError: a file is compressed in a way that is not read.
@@ -48,16 +52,53 @@ def lines(files: Sequence[Path], skip: int) -> str:
                 f"{file.name}: {file.suffix} compression is not supported by the embedded AWS."
                 " Write the file plain, .gz or .zst.",
             )
-        groups.setdefault(_COMPRESSIONS.get(file.suffix, "none"), []).append(file)
-    separator = "\x1e\x1f\x1e\x1f"  # never met: a line is one column
+        compression = _COMPRESSIONS.get(file.suffix, "none")
+        if compression == "none" and _mixes_line_ends(file):
+            compression = _MIXED
+        groups.setdefault(compression, []).append(file)
+    separator = "\x1d\x1f\x1d\x1f"  # never met: a line is one column
     parts = [
+        _lines_of_mixed(group, skip)
+        if compression == _MIXED
+        else
         f"SELECT coalesce(line, '') AS line, filename AS __file FROM read_csv({file_list(group)},"
         f" columns={{'line': 'VARCHAR'}}, auto_detect=false, header=false, skip={skip}, quote='',"
         f" escape='', delim='{separator}', compression='{compression}', filename=true,"
         " strict_mode=true)"
         for compression, group in groups.items()
-    ]
+    ]  # fmt: skip
     return " UNION ALL ".join(parts)
+
+
+def _lines_of_mixed(files: Sequence[Path], skip: int) -> str:
+    """What `lines` gives, of files whose line ends differ: DuckDB's own reader refuses them."""
+    text = r"regexp_replace(regexp_replace(content, '^\x{FEFF}', ''), '(\r\n|\r|\n)$', '')"
+    every = rf"regexp_split_to_array({text}, '\r\n|\r|\n')"
+    return (
+        f"SELECT unnest({every}[{skip + 1}:]) AS line, filename AS __file"
+        f" FROM read_text({file_list(files)})"
+    )
+
+
+def _mixes_line_ends(file: Path) -> bool:
+    found = file.stat()
+    return _mixed(file, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _mixed(file: Path, size: int, written: int) -> bool:
+    """Whether a file's lines do not all end alike; size and time tell it from a later one."""
+    feeds = returns = pairs = 0
+    last = b""
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            # A file without CR, which most are, is only searched for one.
+            if b"\r" in block or last == b"\r":
+                returns += block.count(b"\r")
+                pairs += (last + block).count(b"\r\n")
+            feeds += block.count(b"\n")
+            last = block[-1:]
+    return len({feeds, returns, pairs} - {0}) > 1 or (pairs == 0 and feeds > 0 and returns > 0)
 
 
 def lazy_simple(

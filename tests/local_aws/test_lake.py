@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -146,6 +147,45 @@ class TestLazySimple:
         world.put("t/a.csv.bz2", b"x")
         with pytest.raises(LakeError, match=r"a\.csv\.bz2.*\.gz"):
             world.rows(world.table(LAZY_SIMPLE, self.COLUMNS))
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "h\r\n1\r\n2\r\n",
+        "h\n1\n2",
+        "h\r1\r2\r",
+        "h\r\n1\n2\r\n",
+        "h\n1\r2\n",
+        "h\r\n1\r\x0c\n2\r\n",
+        "h\r\r\n\n\r1",
+        "\n\r",
+        "\ufeffh\n1\r\n",
+    ],
+)
+def test_lines_end_as_they_like(world: World, content: str, skip: int) -> None:
+    """CR, LF or both, in one file too, as in Hive's and Athena's readers."""
+    world.put("t/a.csv", content.encode())
+    world.put("t/b.csv", b"h\nlast\n")
+    table = world.table(
+        LAZY_SIMPLE,
+        [("a", "string")],
+        {"field.delim": ";"},
+        properties={"skip.header.line.count": str(skip)},
+    )
+    expected = re.split("\r\n|\r|\n", content.removeprefix("\ufeff"))
+    if not expected[-1]:
+        expected.pop()
+    found = [row[0] for row in world.rows(table)]
+    assert sorted(found) == sorted(expected[skip:] + ["h", "last"][skip:])
+
+
+def test_a_file_that_is_written_anew_is_looked_at_anew(world: World) -> None:
+    table = world.table(LAZY_SIMPLE, [("a", "string")], {"field.delim": ";"})
+    for content in (b"1\n2\n", b"1\r2\n", b"1\n2\n"):
+        world.put("t/a.csv", content)
+        assert world.rows(table) == [("1",), ("2",)]
 
 
 class TestOpenCsv:
