@@ -107,6 +107,13 @@ FEATURES: tuple[Feature, ...] = (
         "refused",
         "Parquet and JSON hold them",
     ),
+    Feature(
+        "text tables",
+        "lines of one compressed file that end now in LF and now in CR or both",
+        "refused",
+        "plain files hold them",
+    ),
+    Feature("text tables", "files compressed as .bz2, .lzo, .snappy, .lz4", "refused"),
     Feature("results", "CSV and text files in the output location", "supported"),
     Feature("results", "the .metadata file beside them", "different", "is not written"),
     Feature("results", "SSE_KMS and CSE_KMS, managed results", "refused"),

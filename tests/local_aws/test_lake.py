@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from local_aws.athena.execution import explained
 from local_aws.lake import FAILURE, Lake, LakeError, parse_type
 from local_aws.lake.scan import PARQUET_SERDE
 from local_aws.lake.text import JSON_SERDES, LAZY_SIMPLE, OPEN_CSV
@@ -186,6 +187,15 @@ def test_a_file_that_is_written_anew_is_looked_at_anew(world: World) -> None:
     for content in (b"1\n2\n", b"1\r2\n", b"1\n2\n"):
         world.put("t/a.csv", content)
         assert world.rows(table) == [("1",), ("2",)]
+
+
+def test_a_compressed_file_whose_lines_end_differently_is_refused_by_name(world: World) -> None:
+    world.put("t/a.csv.gz", gzip.compress(b"1\r\n2\n"))
+    with pytest.raises(duckdb.Error) as caught:
+        world.rows(world.table(LAZY_SIMPLE, [("a", "string")], {"field.delim": ";"}))
+    said = explained(caught.value)
+    assert said.code == "HIVE_BAD_DATA"
+    assert "compressed text file" in str(said)
 
 
 class TestOpenCsv:
