@@ -55,8 +55,11 @@ def report_stopped(night: Any, used: Used) -> Any:
         ti = context["ti"]
         beside = {ti.task_id, *(one.task_id for one in context["dag"].tasks if one.is_teardown)}
         run = this_run()
-        failed = [one for one in run.tasks if one["state"] == "failed"]
-        asked = [one for one in run.tasks if str(one["operator"]).startswith("Athena")]
+        # Of a run that was cleared, tasks that were not reached again have their old XComs still.
+        ended = [one for one in run.tasks if one["state"] in ("success", "failed")]
+        succeeded = {one["task_id"] for one in ended if one["state"] == "success"}
+        failed = [one for one in ended if one["state"] == "failed"]
+        asked = [one for one in ended if str(one["operator"]).startswith("Athena")]
         states = ti.get_task_states(run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
 
         def left(by: Mapping[str, Any], key: str) -> Any:
@@ -75,6 +78,7 @@ def report_stopped(night: Any, used: Used) -> Any:
             versions={
                 layer: ti.xcom_pull(task_ids=f"build_{layer}", map_indexes=-1)
                 for layer in used.jobs
+                if f"build_{layer}" in succeeded
             },
             athena_ids=[link["query_execution_id"] for link in links if link],
         )  # fmt: skip
@@ -88,7 +92,7 @@ def report_stopped_night(
     used: Used,
     reasons: Mapping[str, str],
     under_way: Sequence[str],
-    versions: Mapping[str, str | None],
+    versions: Mapping[str, str],
     athena_ids: Sequence[str],
 ) -> str:
     """Write the report to the gold bucket, send it in short to the topic of reports, and give that.
@@ -97,8 +101,8 @@ def report_stopped_night(
         night: the plan (see `madrugada.night.plan`); None when there is none.
         reasons: of each task that failed, its error.
         under_way: tasks that have not ended.
-        versions: each layer's Glue job run; None where its task has not succeeded. Then the newest
-            run that it began is taken, whose report, if it left one, tells what it found.
+        versions: the Glue job run of each layer whose task has succeeded. Of another layer the
+            newest run that was begun is taken, whose report, if it left one, tells what it found.
         athena_ids: the run's queries.
     """
     planned = night or {"delivery_date": "unplanned", "datasets": {}, "manifest_keys": []}

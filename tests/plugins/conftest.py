@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -60,3 +60,23 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def names() -> Settings:
     return settings()
+
+
+@pytest.fixture
+def subscribed(aws: Any, names: Settings) -> Callable[[str], Callable[[], list[dict[str, str]]]]:
+    """Subscribes a queue to a topic of the project; gives what reads the messages in it."""
+
+    def subscribe(name: str) -> Callable[[], list[dict[str, str]]]:
+        topic = aws("sns").create_topic(Name=f"madrugada-{name}")["TopicArn"]
+        assert topic == names.topic(name)
+        queue = aws("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+        arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+
+        def read() -> list[dict[str, str]]:
+            found = aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+            return [json.loads(message["Body"]) for message in found.get("Messages", [])]
+
+        return read
+
+    return subscribe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -18,7 +17,6 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
 from madrugada.notifications import LONGEST, NO_ERROR, REASON, alarm, alarm_of_the_silent
-from madrugada.settings import Settings
 
 RUN = "manual__2026-01-05"
 
@@ -48,19 +46,8 @@ def context() -> Context:
 
 
 @pytest.fixture
-def inbox(aws: Any, names: Settings) -> Any:
-    """A queue that is subscribed to the alarms topic; call it for what has arrived."""
-    topic = aws("sns").create_topic(Name="madrugada-alarms")["TopicArn"]
-    assert topic == names.topic("alarms")
-    queue = aws("sqs").create_queue(QueueName="inbox")["QueueUrl"]
-    arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
-
-    def read() -> list[dict[str, str]]:
-        found = aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
-
-    return read
+def inbox(subscribed: Any) -> Any:
+    return subscribed("alarms")
 
 
 def test_an_alarm_says_what_failed_why_and_where_to_read_on(context: Context, inbox: Any) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.amazon.aws.links.athena import AthenaQueryResultsLink
+from airflow.sdk import DAG
 
 from madrugada import stopped
 from madrugada.notifications import LONGEST, REASON, keep_reason
@@ -18,7 +21,8 @@ from tests.plugins.report.conftest import GOLD, NIGHT, RUN, START, USED, VERSION
 PLAN = {**NIGHT, "datasets": {"sales_data": ["id"], "produtos": ["id"]}}
 KEY = "_reports/sales_nightly/2026-01-05/stopped-20260105T060000.000000Z.json"
 WHY = "AirflowFailException: The audit stopped the night. rows: expected 10, found 9"
-NOTHING = {"silver": None, "gold": None}
+LINK = AthenaQueryResultsLink.key
+NOTHING: dict[str, str] = {}
 
 
 @pytest.fixture
@@ -30,19 +34,8 @@ def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture
-def inbox(aws: Any, names: Settings) -> Any:
-    """A queue that is subscribed to the topic of reports; call it for what has arrived."""
-    topic = aws("sns").create_topic(Name="madrugada-reports")["TopicArn"]
-    assert topic == names.topic("reports")
-    queue = aws("sqs").create_queue(QueueName="inbox")["QueueUrl"]
-    arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
-
-    def read() -> list[dict[str, str]]:
-        found = aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
-
-    return read
+def inbox(subscribed: Any) -> Any:
+    return subscribed("reports")
 
 
 def stop(**given: Any) -> list[str]:
@@ -54,7 +47,7 @@ def stop(**given: Any) -> list[str]:
             "used": USED,
             "reasons": {"audit_silver": WHY},
             "under_way": [],
-            "versions": {"silver": "jr_silver", "gold": None},
+            "versions": {"silver": "jr_silver"},
             "athena_ids": ["audit-silver"],
             **given,
         }
@@ -173,6 +166,50 @@ def test_a_night_without_a_plan(
     whole = written(buckets, names, KEY.replace("2026-01-05", "unplanned"))
     assert whole["stopped"][0]["task"] == "plan_night"
     assert whole["datasets"] == {}
+
+
+def test_what_a_cleared_run_has_left_from_before_is_not_this_try_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Silver was audited again and failed; gold was not reached, and its XComs are there still."""
+    states = {
+        "build_silver": ("ReattachingGlueJobOperator", "success"),
+        "audit_silver": ("AthenaAuditOperator", "failed"),
+        "build_gold": ("ReattachingGlueJobOperator", "upstream_failed"),
+        "audit_gold": ("AthenaAuditOperator", "upstream_failed"),
+        "create_tables": ("RedshiftDataOperator", "running"),
+        "pass_turn": ("PassTurnOperator", "None"),
+    }
+    left = {
+        ("build_silver", "return_value"): "jr_silver",
+        ("build_gold", "return_value"): "jr_before",
+        ("audit_silver", "reason"): WHY,
+        ("audit_silver", LINK): {"query_execution_id": "audit-silver"},
+        ("audit_gold", LINK): {"query_execution_id": "before"},
+    }
+    tasks = [
+        {"task_id": name, "map_index": -1, "state": state, "operator": operator, "duration": 1.0}
+        for name, (operator, state) in states.items()
+        if state not in ("running", "None")
+    ]
+    ti = SimpleNamespace(
+        task_id="report_stopped",
+        get_task_states=lambda dag_id, run_ids: {
+            run_ids[0]: {name: state for name, (_, state) in states.items()}
+        },
+        xcom_pull=lambda task_ids, key="return_value", map_indexes=-1: left.get((task_ids, key)),
+    )
+    told: dict[str, Any] = {}
+    with DAG("sales_nightly", schedule=None) as dag:
+        made = stopped.report_stopped(PLAN, USED)
+    monkeypatch.setattr(stopped, "get_current_context", lambda: {"ti": ti, "dag": dag})
+    monkeypatch.setattr(stopped, "this_run", lambda: replace(RUN, tasks=tasks))
+    monkeypatch.setattr(stopped, "report_stopped_night", lambda **given: told.update(given))
+    made.operator.python_callable(PLAN)
+    assert told["versions"] == {"silver": "jr_silver"}
+    assert told["athena_ids"] == ["audit-silver"]
+    assert told["reasons"] == {"audit_silver": WHY}
+    assert told["under_way"] == ["create_tables"]
 
 
 class Pushed:
